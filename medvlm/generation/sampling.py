@@ -1,0 +1,204 @@
+"""Sample answers below prefix trees: contexts are prefilled once and their cache is shared by all branches.
+
+A decoding step appends one column for each branch that still runs, to the row of its tree, under the visibility rule of
+``medvlm.tree``. No cache is copied for a second sample, finished branches cost nothing, and rows without a running branch
+leave the batch.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import torch
+from torch import Tensor
+from transformers import DynamicCache
+
+from medvlm.tree import Tree, ancestry, attention_masks, embed, logits, pack, sliding_window, unwrap, visible
+
+
+@dataclass(frozen=True, slots=True)
+class Completion:
+    """A sampled answer.
+
+    Attributes:
+        tokens: Its tokens, the stop token included.
+        logps: Log-probability of each token, at the sampling temperature (at 1 where the choice was greedy).
+        finished: Whether it ended with a stop token; False if it was cut at the limit.
+    """
+
+    tokens: tuple[int, ...]
+    logps: tuple[float, ...]
+    finished: bool
+
+
+@dataclass(slots=True)
+class _Branch:
+    """A running answer: its row in the batch, its segment, and the position of its next token."""
+
+    row: int
+    segment: int
+    position: int
+    tokens: list[int] = field(default_factory=list)
+    logps: list[float] = field(default_factory=list)
+    finished: bool = False
+
+    def take(self, token: int, logp: float, stop: Collection[int]) -> None:
+        self.tokens.append(token)
+        self.logps.append(logp)
+        self.finished = token in stop
+
+
+@torch.no_grad()
+def sample(
+    model: Any,
+    trees: Sequence[Tree],
+    features: Sequence[Tensor] = (),
+    *,
+    n: int = 1,
+    max_new_tokens: int,
+    temperature: float = 1.0,
+    stop: Collection[int],
+    banned: Sequence[int] = (),
+    generator: torch.Generator | None = None,
+    pad_id: int = 0,
+) -> list[list[list[Completion]]]:
+    """Sample ``n`` answers below every leaf of every tree.
+
+    Args:
+        model: A composed model or any Hugging Face causal language model.
+        trees: One row each; their leaves are prompts.
+        features: Image features in row order, see `medvlm.tree.embed`.
+        n: Answers below each leaf.
+        max_new_tokens: Where an answer is cut.
+        temperature: 0 takes the likeliest token; otherwise scores are divided by it. There is no top-p or top-k: a policy
+            gradient needs the log-probabilities of the distribution that was sampled from.
+        stop: Tokens that end an answer.
+        banned: Tokens that are never drawn (image placeholders, padding).
+        generator: Source of randomness, on the model's device.
+        pad_id: Token for the padding of shorter rows.
+
+    Returns:
+        ``[tree][leaf][sample]``, in the order of ``trees`` and of their leaves.
+    """
+    state = _Decoder(unwrap(model), trees, features, n, pad_id)
+    forbidden = torch.tensor(list(banned), dtype=torch.long, device=state.device)
+    running = state.branches
+    scores = state.prefill()
+    for step in range(max_new_tokens):
+        tokens, logps = _draw(scores, temperature, forbidden, generator)
+        for branch, token, logp in zip(running, tokens, logps, strict=True):
+            branch.take(token, logp, stop)
+        keep = [not branch.finished for branch in running]
+        running = [branch for branch, kept in zip(running, keep, strict=True) if kept]
+        if not running or step == max_new_tokens - 1:
+            break
+        scores = state.step(running)
+    return state.collect()
+
+
+def _draw(
+    scores: Tensor, temperature: float, forbidden: Tensor, generator: torch.Generator | None
+) -> tuple[list[int], list[float]]:
+    """One token and its log-probability for each row of ``scores`` ``(N, V)``."""
+    logps = torch.log_softmax(scores / (temperature or 1.0), dim=-1)
+    allowed = logps.index_fill(-1, forbidden, -torch.inf)
+    if temperature:
+        drawn = torch.multinomial(allowed.exp(), 1, generator=generator)
+    else:
+        drawn = allowed.argmax(-1, keepdim=True)
+    return drawn[:, 0].tolist(), logps.gather(-1, drawn)[:, 0].tolist()
+
+
+class _Decoder:
+    """The growing rows: cache, segments and positions of every column, and the branches."""
+
+    def __init__(self, model: Any, trees: Sequence[Tree], features: Sequence[Tensor], n: int, pad_id: int) -> None:
+        self.model, self.trees, self.features, self.n, self.pad_id = model, trees, features, n, pad_id
+        self.config = model.config.get_text_config()
+        self.device = model.get_input_embeddings().weight.device
+        self.cache = DynamicCache()
+        rows = pack(trees, pad_id).to(self.device)
+        self.ids, self.segments, self.positions = rows.ids, rows.segments, rows.positions
+        most = max(len(tree.leaves) for tree in trees) * n
+        self.ancestors = ancestry(trees, most)
+        self.branches = [branch for row, tree in enumerate(trees) for branch in self._hang(row, tree)]
+        self.ancestors = self.ancestors.to(self.device)
+
+    def _hang(self, row: int, tree: Tree) -> list[_Branch]:
+        """The ``n`` new segments below each leaf of one tree."""
+        branches, segment = [], len(tree.segments)
+        for leaf in tree.leaves:
+            last = int(self.positions[row][self.segments[row] == leaf][-1])
+            for _ in range(self.n):
+                self.ancestors[row, segment] |= self.ancestors[row, leaf]
+                branches.append(_Branch(row, segment, last + 1))
+                segment += 1
+        return branches
+
+    def prefill(self) -> Tensor:
+        """Compute contexts and prompts once; scores of the first token of every branch ``(N, V)``."""
+        query = (self.segments, self.positions)
+        hidden = self._forward(embed(self.model, self.ids, self.features), query, query)
+        ends = [
+            (row, int((self.segments[row] == leaf).nonzero()[-1]))
+            for row, tree in enumerate(self.trees)
+            for leaf in tree.leaves
+        ]
+        row, column = torch.tensor(ends, device=self.device).unbind(1)
+        return logits(self.model, hidden[row, column]).repeat_interleave(self.n, dim=0)
+
+    def step(self, running: list[_Branch]) -> Tensor:
+        """Append the last token of every running branch; scores of the next one ``(len(running), V)``."""
+        self._drop_rows(running)
+        slots, taken = [], Counter[int]()
+        for branch in running:
+            slots.append((branch.row, taken[branch.row]))
+            taken[branch.row] += 1
+        row, slot = torch.tensor(slots, device=self.device).unbind(1)
+        shape = (len(self.segments), max(taken.values()))
+        ids = torch.full(shape, self.pad_id, device=self.device)
+        segments, positions = torch.full_like(ids, -1), torch.zeros_like(ids)
+        ids[row, slot] = torch.tensor([branch.tokens[-1] for branch in running], device=self.device)
+        segments[row, slot] = torch.tensor([branch.segment for branch in running], device=self.device)
+        positions[row, slot] = torch.tensor([branch.position for branch in running], device=self.device)
+        for branch in running:
+            branch.position += 1
+        self.segments = torch.cat([self.segments, segments], dim=1)
+        self.positions = torch.cat([self.positions, positions], dim=1)
+        embeddings = self.model.get_input_embeddings()(ids)
+        hidden = self._forward(embeddings, (segments, positions), (self.segments, self.positions))
+        return logits(self.model, hidden[row, slot])
+
+    def _forward(self, embeddings: Tensor, query: tuple[Tensor, Tensor], key: tuple[Tensor, Tensor]) -> Tensor:
+        window = sliding_window(self.config)
+        windowed = None if window is None else visible(query, key, self.ancestors, window)
+        masks = attention_masks(self.config, visible(query, key, self.ancestors), windowed, embeddings.dtype)
+        hidden: Tensor = self.model.get_decoder()(
+            inputs_embeds=embeddings,
+            attention_mask=masks,
+            position_ids=query[1],
+            past_key_values=self.cache,
+            use_cache=True,
+        ).last_hidden_state
+        return hidden
+
+    def _drop_rows(self, running: list[_Branch]) -> None:
+        """Let rows without a running branch leave the batch."""
+        rows = sorted({branch.row for branch in running})
+        if len(rows) == len(self.segments):
+            return
+        index = torch.tensor(rows, device=self.device)
+        self.cache.batch_select_indices(index)
+        self.segments, self.positions = self.segments[index], self.positions[index]
+        self.ancestors = self.ancestors[index]
+        moved = {row: new for new, row in enumerate(rows)}
+        for branch in running:
+            branch.row = moved[branch.row]
+
+    def collect(self) -> list[list[list[Completion]]]:
+        """Completions by tree, leaf and sample: the order in which the branches were hung."""
+        done = iter(Completion(tuple(b.tokens), tuple(b.logps), b.finished) for b in self.branches)
+        return [[[next(done) for _ in range(self.n)] for _ in tree.leaves] for tree in self.trees]
