@@ -1,1 +1,65 @@
-"""projectors."""
+"""Projectors (encoder tokens to decoder tokens) and volume compressors (slices to a fixed budget), by kind."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Mapping
+from typing import Any
+
+from torch import nn
+
+from .perceiver import Perceiver, PerceiverProjector
+from .slices import SlicesPerceiver, SlicesPool
+from .tokenwise import LinearProjector, MLPProjector
+
+Grid = tuple[int, int]
+
+PROJECTORS: dict[str, Any] = {"linear": LinearProjector, "mlp": MLPProjector, "perceiver": PerceiverProjector}
+COMPRESSORS: dict[str, Any] = {"slices_pool": SlicesPool, "slices_perceiver": SlicesPerceiver}
+
+__all__ = [
+    "COMPRESSORS",
+    "PROJECTORS",
+    "Perceiver",
+    "build_compressor",
+    "build_projector",
+    "compressed_tokens",
+    "projected_grid",
+]
+
+
+def build_projector(kind: str, *, width_in: int, width_out: int, grid: Grid, **options: Any) -> nn.Module:
+    """The projector of this kind, from (B, N, width_in) to (B, M, width_out)."""
+    projected_grid(kind, grid, **options)
+    module: nn.Module = _pick(PROJECTORS, "projector", kind)(width_in, width_out, grid, **options)
+    return module
+
+
+def projected_grid(kind: str, grid: Grid, **options: Any) -> Grid:
+    """Rows and columns of tokens that come out of this projector for ``grid``.
+
+    Examples:
+        >>> projected_grid("mlp", (8, 8), merge=2), projected_grid("perceiver", (8, 8), latents=5)
+        ((4, 4), (1, 5))
+    """
+    out: Grid = _pick(PROJECTORS, "projector", kind).out_grid(grid, **options)
+    return out
+
+
+def build_compressor(kind: str, *, width: int, grid: Grid, **options: Any) -> nn.Module:
+    """The compressor of this kind, from (S, N, width) to (tokens, width)."""
+    module: nn.Module = _pick(COMPRESSORS, "compressor", kind)(width, grid, **options)
+    return module
+
+
+def compressed_tokens(kind: str, *, tokens: int = 64, **options: Any) -> int:
+    """Tokens of one volume, however many slices it has."""
+    _pick(COMPRESSORS, "compressor", kind)
+    return tokens
+
+
+def _pick(table: Mapping[str, Any], what: str, kind: str) -> Any:
+    if kind not in table:
+        near = difflib.get_close_matches(kind, table, n=1) or sorted(table)
+        raise ValueError(f"{what}.kind={kind!r} is unknown, did you mean {' or '.join(map(repr, near))}?")
+    return table[kind]

@@ -1,0 +1,150 @@
+"""Build the composed model from its parts: encoder, projector, volume compressor, decoder, tokenizer, recipes."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import torch
+from transformers import AutoTokenizer, GenerationConfig, PreTrainedTokenizerBase
+
+from medvlm.intensity import IntensityRecipe, default_recipes
+
+from .configuration import MedVLMConfig
+from .decoders import decoder_config, load_decoder
+from .encoders import EncoderSpec, encoder_spec, list_encoders
+from .image_processing import MedVLMImageProcessor, MedVLMVideoProcessor
+from .modeling import MedVLMForConditionalGeneration
+from .processing import MedVLMProcessor
+from .tokenizer import IMAGE, VOLUME, add_placeholders, chat_template
+
+Options = Mapping[str, Any]
+
+
+def build_vlm(
+    *,
+    encoder: str | Options = "siglip_tiny",
+    decoder: str | Options,
+    projector: Options | None = None,
+    compressor: Options | None = None,
+    tokenizer: str | PreTrainedTokenizerBase | None = None,
+    recipes: Sequence[IntensityRecipe] | None = None,
+    seed: int = 0,
+    meta: bool = False,
+    attention: str | None = None,
+) -> tuple[MedVLMForConditionalGeneration, MedVLMProcessor]:
+    """Build a model and its processor.
+
+    Args:
+        encoder: A registered name, a SigLIP folder or Hub name, or ``{"name": ..., **options}``.
+        decoder: Folder or Hub name of a causal language model, or ``{"model_type": ..., **numbers}``.
+        projector: ``{"kind": "linear" | "mlp" | "perceiver", **options}``.
+        compressor: ``{"kind": "slices_pool" | "slices_perceiver", "tokens": ..., **options}``.
+        tokenizer: A tokenizer, its folder or Hub name; that of the decoder if None.
+        recipes: Intensity recipes, tried in order; their size becomes the encoder's. A set for any modality if None.
+        seed: Start of every parameter that no checkpoint gives.
+        meta: Allocate and read no weights: for counting parameters and tokens.
+        attention: Attention implementation (``eager``, ``sdpa``, ``flash_attention_2``); the decoder's best if None.
+
+    Raises:
+        WeightsError: If the decoder cannot be composed.
+        ValueError: If an option is unknown or its numbers do not fit; the message names it.
+    """
+    spec = find_spec(encoder)
+    text = _text_tokenizer(tokenizer, decoder)
+    config = compose_config(spec, decoder, projector, compressor, tokenizer=text)
+    config._attn_implementation = attention
+    model = _empty(config) if meta else _assemble(config, spec, decoder, seed)
+    model.generation_config = _generation(model, text)
+    return model, make_processor(config, text, spec, recipes)
+
+
+def find_spec(encoder: str | Options) -> EncoderSpec:
+    """The encoder that a name, a path or a dictionary of options means."""
+    if isinstance(encoder, Mapping):
+        return encoder_spec(**encoder)
+    if encoder in list_encoders() or ":" in encoder:
+        return encoder_spec(encoder)
+    return encoder_spec("siglip", weights=encoder)
+
+
+def compose_config(
+    spec: EncoderSpec,
+    decoder: str | Options,
+    projector: Options | None = None,
+    compressor: Options | None = None,
+    *,
+    tokenizer: PreTrainedTokenizerBase | None = None,
+) -> MedVLMConfig:
+    """The configuration of the composed model; with a tokenizer its placeholders and vocabulary are entered."""
+    text = decoder_config(decoder)
+    ids: dict[str, int] = {}
+    if tokenizer is not None:
+        text.vocab_size = max(text.vocab_size, len(tokenizer)) if isinstance(decoder, str) else len(tokenizer)
+        text.pad_token_id, text.eos_token_id = tokenizer.pad_token_id, tokenizer.eos_token_id
+        text.bos_token_id = tokenizer.bos_token_id
+        ids = {
+            "image_token_id": tokenizer.convert_tokens_to_ids(IMAGE),
+            "video_token_id": tokenizer.convert_tokens_to_ids(VOLUME),
+        }
+    config = MedVLMConfig(
+        vision_config=spec.config,
+        text_config=text,
+        projector=dict(projector or {"kind": "mlp"}),
+        compressor=dict(compressor or {"kind": "slices_pool"}),
+        **ids,
+    )
+    return config
+
+
+def make_processor(
+    config: MedVLMConfig,
+    tokenizer: PreTrainedTokenizerBase,
+    spec: EncoderSpec,
+    recipes: Sequence[IntensityRecipe] | None = None,
+) -> MedVLMProcessor:
+    """The processor that fits ``config``: its recipes give the encoder's size, its counts are the model's."""
+    size = spec.image_size
+    chosen = default_recipes(size) if recipes is None else [r.model_copy(update={"size": size}) for r in recipes]
+    return MedVLMProcessor(
+        MedVLMImageProcessor(list(chosen), spec.mean, spec.std),
+        tokenizer,
+        MedVLMVideoProcessor(),
+        chat_template=chat_template(tokenizer),
+        image_seq_length=config.image_tokens,
+        video_seq_length=config.volume_tokens,
+    )
+
+
+def _text_tokenizer(tokenizer: str | PreTrainedTokenizerBase | None, decoder: str | Options) -> PreTrainedTokenizerBase:
+    if isinstance(tokenizer, PreTrainedTokenizerBase):
+        return add_placeholders(tokenizer)
+    source = tokenizer or decoder
+    if not isinstance(source, str):
+        raise ValueError("A decoder that is given by numbers has no tokenizer: give tokenizer=train_tokenizer(texts).")
+    return add_placeholders(AutoTokenizer.from_pretrained(source))
+
+
+def _empty(config: MedVLMConfig) -> MedVLMForConditionalGeneration:
+    with torch.device("meta"):
+        return MedVLMForConditionalGeneration(config)
+
+
+def _assemble(
+    config: MedVLMConfig, spec: EncoderSpec, decoder: str | Options, seed: int
+) -> MedVLMForConditionalGeneration:
+    """Fresh parts are initialised from the seed, pretrained ones are read straight into place."""
+    if spec.weights is None and not isinstance(decoder, str):
+        with torch.random.fork_rng(devices=[]):
+            torch.manual_seed(seed)
+            return MedVLMForConditionalGeneration(config)
+    raise NotImplementedError
+
+
+def _generation(model: MedVLMForConditionalGeneration, tokenizer: PreTrainedTokenizerBase) -> GenerationConfig:
+    """Stop at the end token, and never generate a placeholder: it would ask for an image that is not there."""
+    settings = model.generation_config
+    settings.eos_token_id, settings.pad_token_id = tokenizer.eos_token_id, tokenizer.pad_token_id
+    settings.bos_token_id = tokenizer.bos_token_id
+    settings.suppress_tokens = [model.config.image_token_id, model.config.video_token_id]
+    return settings

@@ -1,0 +1,114 @@
+"""Encoders by name: a name is a builder function, its body is the numbers."""
+
+from __future__ import annotations
+
+import difflib
+import fnmatch
+import inspect
+from collections.abc import Callable
+from dataclasses import dataclass
+from importlib import import_module
+from typing import Any
+
+import torch
+from transformers import AutoModel, PreTrainedConfig, PreTrainedModel
+
+from .traits import Traits, image_size, read_traits
+
+
+@dataclass(frozen=True, slots=True)
+class EncoderSpec:
+    """What is known of an encoder before any weight is read.
+
+    Attributes:
+        config: Its configuration, of a class that ``AutoModel`` can build.
+        weights: Folder or Hub name of its weights; None for a fresh one.
+        mean: Channel means that are subtracted from pixels in 0..1.
+        std: Channel deviations by which they are then divided.
+    """
+
+    config: PreTrainedConfig
+    weights: str | None = None
+    mean: tuple[float, float, float] = (0.5, 0.5, 0.5)
+    std: tuple[float, float, float] = (0.5, 0.5, 0.5)
+
+    @property
+    def traits(self) -> Traits:
+        """Width, grid and prefix tokens."""
+        return read_traits(self.config)
+
+    @property
+    def image_size(self) -> tuple[int, int]:
+        """Height and width in pixels."""
+        return image_size(self.config)
+
+    def tokens(self) -> int:
+        """Patch tokens of one image."""
+        return self.traits.tokens
+
+    def build(self, *, seed: int = 0) -> PreTrainedModel:
+        """The encoder itself: loaded from ``weights`` or initialised from ``seed``."""
+        if self.weights is not None:
+            return AutoModel.from_pretrained(self.weights, config=self.config, use_safetensors=True)
+        with torch.random.fork_rng(devices=[]):
+            torch.manual_seed(seed)
+            return AutoModel.from_config(self.config)
+
+
+Builder = Callable[..., EncoderSpec]
+
+_ENCODERS: dict[str, Builder] = {}
+
+
+def register_encoder(build: Builder) -> Builder:
+    """Make ``build`` available as ``create_encoder(build.__name__)``.
+
+    Raises:
+        ValueError: If the name is taken.
+    """
+    if build.__name__ in _ENCODERS:
+        raise ValueError(f"Encoder {build.__name__!r} is already registered by {_ENCODERS[build.__name__].__module__}.")
+    _ENCODERS[build.__name__] = build
+    return build
+
+
+def list_encoders(pattern: str = "*") -> list[str]:
+    """Registered names that match ``pattern``, sorted.
+
+    Examples:
+        >>> list_encoders("siglip*")
+        ['siglip', 'siglip_tiny']
+    """
+    return sorted(fnmatch.filter(_ENCODERS, pattern))
+
+
+def find_encoder(name: str) -> Builder:
+    """The builder called ``name``, or the one at ``package.module:function``.
+
+    Raises:
+        ValueError: If there is none; the message names the nearest ones.
+    """
+    if ":" in name:
+        module, _, attribute = name.partition(":")
+        builder: Builder = getattr(import_module(module), attribute)
+        return builder
+    if name not in _ENCODERS:
+        near = difflib.get_close_matches(name, _ENCODERS, n=3) or sorted(_ENCODERS)
+        raise ValueError(f"Unknown encoder {name!r}. Nearest: {', '.join(near)}. Your own: 'package.module:function'.")
+    return _ENCODERS[name]
+
+
+def encoder_spec(name: str, **options: Any) -> EncoderSpec:
+    """What the encoder called ``name`` with these options will be; reads configurations at most.
+
+    Raises:
+        TypeError: If the builder does not take one of the options.
+    """
+    build = find_encoder(name)
+    inspect.signature(build).bind(**options)
+    return build(**options)
+
+
+def create_encoder(name: str, *, seed: int = 0, **options: Any) -> PreTrainedModel:
+    """Build the encoder called ``name``, or the one at ``package.module:function``."""
+    return encoder_spec(name, **options).build(seed=seed)

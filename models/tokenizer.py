@@ -1,0 +1,83 @@
+"""Tokenizers: a byte-level BPE trained on a corpus, and the placeholders that every tokenizer of ours has."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
+from transformers import AddedToken, AutoTokenizer, PreTrainedTokenizerBase, PreTrainedTokenizerFast
+
+from .templates import SHORT, with_images
+
+IMAGE, VOLUME, PAD, END = "<image>", "<volume>", "<|pad|>", "<|end|>"
+ROLES = ("<|system|>", "<|user|>", "<|assistant|>")
+TAGS = ("<think>", "</think>", "<answer>", "</answer>")
+
+
+def train_tokenizer(texts: Iterable[str], vocab_size: int = 2048) -> PreTrainedTokenizerFast:
+    """Train a byte-level BPE; with enough room each word of the corpus is one token, and any text encodes.
+
+    Args:
+        texts: The corpus, read once.
+        vocab_size: Upper bound of the vocabulary, all 256 bytes and the special tokens included.
+
+    Raises:
+        ValueError: If ``vocab_size`` leaves no room beside bytes and special tokens.
+
+    Examples:
+        >>> tokenizer = train_tokenizer(["no effusion", "small effusion"], 400)
+        >>> tokenizer.tokenize("no effusion")
+        ['no', 'Ġeffusion']
+    """
+    special = [PAD, END, *ROLES, IMAGE, VOLUME]
+    least = 256 + len(special) + len(TAGS)
+    if vocab_size < least:
+        raise ValueError(f"vocab_size={vocab_size} is too small: bytes and special tokens alone take {least}.")
+    backend = Tokenizer(models.BPE())
+    backend.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
+    backend.decoder = decoders.ByteLevel()
+    trainer = trainers.BpeTrainer(
+        vocab_size=vocab_size - len(TAGS),
+        special_tokens=special,
+        initial_alphabet=sorted(pre_tokenizers.ByteLevel.alphabet()),
+        show_progress=False,
+    )
+    backend.train_from_iterator(texts, trainer)
+    tokenizer = PreTrainedTokenizerFast(
+        tokenizer_object=backend,
+        pad_token=PAD,
+        eos_token=END,
+        padding_side="left",
+        clean_up_tokenization_spaces=False,
+    )
+    tokenizer.chat_template = with_images(SHORT)
+    return add_placeholders(tokenizer)
+
+
+def add_placeholders(tokenizer: PreTrainedTokenizerBase) -> PreTrainedTokenizerBase:
+    """Add what the composed model needs and the tokenizer lacks: placeholders, answer tags, padding.
+
+    The tags stay ordinary tokens, so that decoding without special tokens keeps them for the answer parser.
+    """
+    known = tokenizer.get_vocab()
+    tokenizer.add_tokens([AddedToken(tag, normalized=False, special=False) for tag in TAGS if tag not in known])
+    tokenizer.add_tokens(
+        [AddedToken(mark, normalized=False, special=True) for mark in (IMAGE, VOLUME)], special_tokens=True
+    )
+    if tokenizer.pad_token is None:
+        tokenizer.pad_token = tokenizer.eos_token
+    tokenizer.padding_side = "left"
+    return tokenizer
+
+
+def load_tokenizer(source: str) -> PreTrainedTokenizerBase:
+    """The tokenizer of a folder or Hub name, with the placeholders added."""
+    return add_placeholders(AutoTokenizer.from_pretrained(source))
+
+
+def chat_template(tokenizer: PreTrainedTokenizerBase) -> str:
+    """The processor's template: the decoder's own, taught to take images, or else our short one."""
+    own = tokenizer.chat_template
+    if not isinstance(own, str):
+        return with_images(SHORT)
+    return own if IMAGE in own else with_images(own)
