@@ -1,0 +1,131 @@
+"""VQA-RAD (Lau et al. 2018) as released on OSF: 2,248 questions on 314 MedPix images, CC0.
+
+::
+
+    root/VQA_RAD Dataset Public.json
+    root/VQA_RAD Image Folder/synpic<id>.jpg
+
+The official test questions are those whose ``phrase_type`` starts with ``test`` (451). They are new questions on old
+images: 202 of the 203 test images also occur in training. ``split_by="image"`` keeps all questions of an image on one
+side, with about the same share of test questions.
+
+A CLOSED question is kind ``closed`` if its answer is yes or no, else ``open`` (its answer cannot be yes or no);
+``categories["answer_type"]`` always says what the release calls it. The raw record is kept in ``extra``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, Literal
+
+from medvlm.study import ImageRef, Sample
+
+from ..splits import fraction_of
+from .polarity import yes_no
+from .records import (
+    SPLITS,
+    Absent,
+    LoadReport,
+    UnusableRecordError,
+    as_record,
+    collect,
+    field_text,
+    find_file,
+    inside,
+    one_of,
+    read_records,
+    required_text,
+)
+
+RECORDS = "VQA_RAD Dataset Public.json"
+IMAGES = "VQA_RAD Image Folder"
+TEST_SHARE = 451 / 2248
+LEAK = "official split: 202 of the 203 test images also occur in training; split_by='image' keeps them apart"
+# Spellings that occur once or a few times in the release, for the type that they mean.
+TYPE_SPELLINGS = {"ATRIB": "ATTRIB", "PRSE": "PRES"}
+SplitBy = Literal["official", "image"]
+
+
+def load_vqa_rad(
+    root: Path | str,
+    split: str,
+    *,
+    split_by: SplitBy = "official",
+    seed: int = 0,
+    report: LoadReport | None = None,
+    absent: Absent = "keep",
+) -> Iterator[Sample]:
+    """Give the samples of VQA-RAD, one a question, in the order of the release.
+
+    Args:
+        root: Folder that holds the public JSON and the image folder.
+        split: ``train``, ``test`` or ``all``.
+        split_by: ``official`` or ``image`` (image-disjoint).
+        seed: Which image-disjoint split.
+        report: Filled with what was read, kept and left out.
+        absent: Whether samples whose image file is not there are given (``keep``) or left out (``skip``).
+
+    Raises:
+        FileNotFoundError: If the folder or the JSON is absent.
+        ValueError: If an option is unknown, or ``validate`` is asked for: the release has no such split.
+    """
+    one_of("split", split, SPLITS)
+    one_of("split_by", split_by, ("official", "image"))
+    if split == "validate":
+        raise ValueError("VQA-RAD has no validate split; take a share of train by splits.split_by_group")
+    path = find_file(root, [RECORDS], "VQA-RAD")
+    report = LoadReport() if report is None else report
+    if split_by == "official":
+        report.notes.append(LEAK)
+
+    def make(item: tuple[int, Any]) -> Sample:
+        return _sample(item[1], f"{path.name}[{item[0]}]", Path(root), split_by, seed)
+
+    def of_split(item: tuple[int, Any]) -> bool:
+        record = item[1]
+        return split == "all" or not isinstance(record, dict) or _split(record, split_by, seed) == split
+
+    records = filter(of_split, enumerate(read_records(path)))
+    return collect(records, make, name=f"VQA-RAD {split}", report=report, absent=absent)
+
+
+def _split(record: dict[str, Any], split_by: SplitBy, seed: int) -> str:
+    """Say on which side a record is."""
+    if split_by == "image":
+        return "test" if fraction_of(str(record.get("image_name")), seed) < TEST_SHARE else "train"
+    return "test" if str(record.get("phrase_type")).strip().startswith("test") else "train"
+
+
+def _sample(value: Any, where: str, root: Path, split_by: SplitBy, seed: int) -> Sample:
+    """Make a sample of one record."""
+    record = as_record(value, where)
+    where = field_text(record, "qid", where) or where
+    image = required_text(record, "image_name", where)
+    answer = required_text(record, "answer", where)
+    answer_type = field_text(record, "answer_type", where).lower()
+    if answer_type not in ("closed", "open"):
+        raise UnusableRecordError(where, f"answer_type {answer_type!r}, expected CLOSED or OPEN")
+    polarity = yes_no(answer) if answer_type == "closed" else None
+    return Sample(
+        id=where,
+        images=(ImageRef(inside(root / IMAGES, image, where)),),
+        question=required_text(record, "question", where),
+        answer=polarity or answer,
+        kind="closed" if polarity else "open",
+        group=image,
+        split=_split(record, split_by, seed),
+        categories={
+            "answer_type": answer_type,
+            "organ": field_text(record, "image_organ", where).upper(),
+            "question_type": _question_type(field_text(record, "question_type", where)),
+            "phrase": field_text(record, "phrase_type", where).removeprefix("test_"),
+        },
+        extra=record,
+    )
+
+
+def _question_type(text: str) -> str:
+    """Put the types of a question into one spelling and order (``POS, PRES`` and ``PRES, POS`` are one type)."""
+    types = (part.strip().upper() for part in text.split(","))
+    return ", ".join(sorted({TYPE_SPELLINGS.get(name, name) for name in types}))
