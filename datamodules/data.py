@@ -1,0 +1,164 @@
+"""The Lightning data module: a set by name, its questions grouped by image, an order that resumes exactly."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import lightning
+from torch.utils.data import DataLoader, Dataset
+
+from medvlm.study import Sample
+
+from .batches import StepSampler, group_by_image
+from .sets import LoadReport, load_set
+from .splits import shared_groups, split_by_group, split_hash
+
+
+class Drawn(NamedTuple):
+    """The questions on the same images, and where in training they were drawn, which seeds augmentation."""
+
+    epoch: int
+    item: int
+    samples: tuple[Sample, ...]
+
+
+Collate = Callable[[Sequence[Drawn]], Any]
+
+
+class Groups(Dataset[Drawn]):
+    """Groups of questions, drawn by index or by (epoch, index)."""
+
+    def __init__(self, groups: Sequence[Sequence[Sample]]) -> None:
+        self.groups = [tuple(group) for group in groups]
+
+    def __len__(self) -> int:
+        return len(self.groups)
+
+    def __getitem__(self, draw: int | tuple[int, int]) -> Drawn:
+        epoch, index = (0, draw) if isinstance(draw, int) else draw
+        return Drawn(epoch, index, self.groups[index])
+
+
+class DrawSampler:
+    """Gives a loader the (epoch, index) pairs of a ``StepSampler``, from its first step on, without end."""
+
+    def __init__(self, sampler: StepSampler) -> None:
+        self.sampler = sampler
+
+    def __iter__(self) -> Iterator[list[tuple[int, int]]]:
+        step = self.sampler.start_step
+        while True:
+            yield self.sampler.draws(step)
+            step += 1
+
+
+class StudyData(lightning.LightningDataModule):
+    """Training, validation and test questions of one set, in groups that share their images.
+
+    Attributes:
+        samples: The samples of each of ``train``, ``validate`` and ``test``, after ``setup``.
+        reports: What was read and left out for each.
+        start_step: First step that ``train_dataloader`` gives; set it to resume.
+    """
+
+    def __init__(
+        self,
+        set_name: str,
+        root: Path | str,
+        *,
+        collate: Collate,
+        batch_size: int = 8,
+        validate_share: float = 0.0,
+        max_questions: int | None = None,
+        num_workers: int = 0,
+        seed: int = 0,
+        rank: int = 0,
+        world_size: int = 1,
+        options: Mapping[str, Any] | None = None,
+    ) -> None:
+        """Take the settings; nothing is read before ``setup``.
+
+        Args:
+            set_name: Name of the set, a key of ``SETS``.
+            root: Where the set is.
+            collate: Makes a batch of drawn groups; the floors above know tokens and pixels.
+            batch_size: Groups a step, over all ranks.
+            validate_share: Share of the training groups to validate on, for a set that has no validate split; 0 uses
+                the set's own split.
+            max_questions: Most questions of a group.
+            num_workers: Worker processes of the loaders.
+            seed: Order of training and choice of the validation share.
+            rank: This process.
+            world_size: Number of processes.
+            options: What the set itself takes.
+        """
+        super().__init__()
+        self.set_name, self.root, self.collate = set_name, root, collate
+        self.batch_size, self.validate_share, self.max_questions = batch_size, validate_share, max_questions
+        self.num_workers, self.seed, self.rank, self.world_size = num_workers, seed, rank, world_size
+        self.options: dict[str, Any] = {"absent": "skip", **(options or {})}
+        self.samples: dict[str, list[Sample]] = {}
+        self.reports: dict[str, LoadReport] = {}
+        self.start_step = 0
+
+    def setup(self, stage: str | None = None) -> None:
+        """Read the questions of the splits that a stage needs; no pixels.
+
+        Args:
+            stage: ``fit``, ``validate``, ``test`` or None for all.
+        """
+        needed = {"fit": ("train", "validate"), "validate": ("validate",), "test": ("test",)}
+        for split in needed.get(stage or "", ("train", "validate", "test")):
+            if split not in self.samples:
+                self._load(split)
+
+    def _load(self, split: str) -> None:
+        """Read one split; with a validation share, training and validation come from the set's training split."""
+        held_out = self.validate_share > 0 and split in ("train", "validate")
+        report = LoadReport()
+        samples = list(
+            load_set(self.set_name, self.root, "train" if held_out else split, report=report, **self.options)
+        )
+        if not held_out:
+            self.samples[split], self.reports[split] = samples, report
+            return
+        shares = {"train": 1 - self.validate_share, "validate": self.validate_share}
+        for part, kept in split_by_group(samples, shares, self.seed).items():
+            self.samples[part], self.reports[part] = kept, report
+
+    def leaks(self, first: str = "train", second: str = "test") -> set[str]:
+        """Return the groups and images that two splits share (202 images for the official split of VQA-RAD)."""
+        return shared_groups(self.samples[first], self.samples[second])
+
+    def split_hash(self, split: str) -> str:
+        """Return the fingerprint of a split, to print beside a score."""
+        return split_hash(self.samples[split])
+
+    def groups(self, split: str) -> Groups:
+        """Return the questions of a split, grouped by image."""
+        return Groups(group_by_image(self.samples[split], max_questions=self.max_questions))
+
+    def train_dataloader(self, start_step: int | None = None) -> DataLoader[Drawn]:
+        """Give training batches without end, from a step on.
+
+        Args:
+            start_step: First step; without it the attribute of the same name.
+        """
+        groups = self.groups("train")
+        step = self.start_step if start_step is None else start_step
+        order = StepSampler(len(groups), self.batch_size, self.seed, step, self.rank, self.world_size)
+        return DataLoader(groups, batch_sampler=DrawSampler(order), **self._loader())
+
+    def val_dataloader(self) -> DataLoader[Drawn]:
+        """Give the validation groups once, in order."""
+        return DataLoader(self.groups("validate"), batch_size=self.batch_size, **self._loader())
+
+    def test_dataloader(self) -> DataLoader[Drawn]:
+        """Give the test groups once, in order."""
+        return DataLoader(self.groups("test"), batch_size=self.batch_size, **self._loader())
+
+    def _loader(self) -> dict[str, Any]:
+        """Return the settings that all loaders share."""
+        return {"collate_fn": self.collate, "num_workers": self.num_workers, "persistent_workers": self.num_workers > 0}
