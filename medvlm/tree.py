@@ -11,7 +11,7 @@ extends the same rows token by token over the same visibility rule. (Shared-pref
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any, Literal
 
 import torch
@@ -33,14 +33,12 @@ class Tree:
 
     Attributes:
         segments: The context first (parent -1), then every branch, each after its parent.
-        images: Indices of the images whose features fill the placeholders of the context, in order.
     """
 
     segments: list[Segment]
-    images: list[int] = field(default_factory=list)
 
     @classmethod
-    def of(cls, context: Sequence[int], images: Sequence[int] = ()) -> Tree:
+    def of(cls, context: Sequence[int]) -> Tree:
         """Start a tree from its context.
 
         Raises:
@@ -48,7 +46,7 @@ class Tree:
         """
         if not context:
             raise ValueError("A tree needs a context of at least one token.")
-        return cls([Segment(list(context), -1, [0.0] * len(context))], list(images))
+        return cls([Segment(list(context), -1, [0.0] * len(context))])
 
     def add(self, tokens: Sequence[int], weights: Sequence[float] | None = None, *, parent: int = 0) -> int:
         """Hang a branch below ``parent`` and return its index; without weights every token counts 1.
@@ -66,9 +64,7 @@ class Tree:
         return len(self.segments) - 1
 
     @classmethod
-    def from_sequences(
-        cls, sequences: Sequence[Sequence[int]], weights: Sequence[Sequence[float]], images: Sequence[int] = ()
-    ) -> Tree:
+    def from_sequences(cls, sequences: Sequence[Sequence[int]], weights: Sequence[Sequence[float]]) -> Tree:
         """Share the longest common prompt of several (prompt + answer) sequences.
 
         Only tokens of weight 0 are shared, so that no answer token is ever counted once for two answers, and each branch
@@ -78,7 +74,7 @@ class Tree:
         shared = 0
         while shared < min(firsts) and len({sequence[shared] for sequence in sequences}) == 1:
             shared += 1
-        tree = cls.of(sequences[0][:shared], images)
+        tree = cls.of(sequences[0][:shared])
         for sequence, row in zip(sequences, weights, strict=True):
             tree.add(sequence[shared:], row[shared:])
         return tree
@@ -199,7 +195,9 @@ def visible(
     return sees if window is None else sees & (distance < window)
 
 
-def attention_masks(config: Any, sees: Tensor, windowed: Tensor | None, dtype: torch.dtype) -> Tensor | dict[str, Tensor]:
+def attention_masks(
+    config: Any, sees: Tensor, windowed: Tensor | None, dtype: torch.dtype
+) -> Tensor | dict[str, Tensor]:
     """Additive masks in the form a Hugging Face decoder takes: one, or one for each kind of layer.
 
     A query that sees nothing (padding) is given everything instead: its output is never read, and a row of minus

@@ -65,7 +65,9 @@ def test_sampled_log_probabilities_equal_teacher_forced_ones(name: str) -> None:
 def test_samples_follow_the_models_distribution() -> None:
     model = decoder("llama")
     tree = Tree.of([5, 6, 7])
-    ((answers,),) = sample(model, [tree], n=4000, max_new_tokens=1, stop=[1], generator=torch.Generator().manual_seed(0))
+    ((answers,),) = sample(
+        model, [tree], n=4000, max_new_tokens=1, stop=[1], generator=torch.Generator().manual_seed(0)
+    )
     counts = torch.bincount(torch.tensor([answer.tokens[0] for answer in answers]), minlength=61) / 4000
     wanted = model(torch.tensor([[5, 6, 7]])).logits[0, -1].softmax(-1)
     assert (counts - wanted).abs().sum() < 0.15  # total variation of 4,000 draws over 61 words stays near 0.05

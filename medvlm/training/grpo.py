@@ -1,0 +1,233 @@
+"""Group relative policy optimisation: sample answers, reward them, learn from how each compares with its group.
+
+Paper: Shao et al., DeepSeekMath (arXiv 2402.03300). For each question, ``G`` completions are sampled below a context
+that is prefilled once. With rewards ``r`` the advantage is ``A_i = (r_i - mean_g) / (std_g + eps)``, and each token costs
+``-min(rho A, clip(rho, 1 - low, 1 + high) A)``, ``rho = exp(logp - logp_old)``.
+
+What differs from the paper: the mean is over the tokens of the batch (DAPO) unless the recipe says otherwise, there is
+no reference model unless ``beta > 0``, and on the first pass ``rho`` is 1 by construction, so that ``logp_old`` is the
+detached log-probability itself and no second pass is needed.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from copy import deepcopy
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from medvlm.generation.engine import Ask, ask_tree, encode_images
+from medvlm.generation.sampling import sample
+from medvlm.training.losses import (
+    Aggregate,
+    Scale,
+    combine_rewards,
+    denominator,
+    group_advantages,
+    policy_loss,
+    reference_kl,
+    token_weights,
+)
+from medvlm.training.objective import Micro, Objective
+from medvlm.training.rewards import find_reward
+from medvlm.training.rollouts import Rollout, RolloutLog, health
+from medvlm.tree import branch_logps, pack, unwrap
+
+
+@dataclass(frozen=True, slots=True)
+class GRPOOptions:
+    """The numbers of the algorithm; see ``medvlm.config.GRPOStage``."""
+
+    group: int = 8
+    temperature: float = 1.0
+    max_new_tokens: int = 64
+    scale: Scale = "group"
+    aggregate: Aggregate = "token"
+    clip_low: float = 0.2
+    clip_high: float = 0.28
+    beta: float = 0.0
+    mu: int = 1
+    mask_truncated: bool = False
+
+
+class GRPO(Objective):
+    """Learn from verified rewards.
+
+    Loss: ``rl`` + ``beta`` x ``ref_kl``, each summed over completion tokens and divided by the batch's count.
+
+    Args:
+        *args: See `Objective`.
+        rewards: Weight of each reward by name.
+        options: The numbers of the algorithm.
+        log: Where rollouts are written; None keeps none.
+        **others: See `Objective`.
+    """
+
+    def __init__(
+        self,
+        *args: Any,
+        rewards: Mapping[str, float],
+        options: GRPOOptions | None = None,
+        log: RolloutLog | None = None,
+        **others: Any,
+    ) -> None:
+        super().__init__(*args, **others)
+        self.options = options or GRPOOptions()
+        self.rewards = {name: (find_reward(name), weight) for name, weight in rewards.items()}
+        self.log_rollouts = log
+        self.weights = {"rl": 1.0, "ref_kl": self.options.beta}
+        self._frozen: list[Any] = []  # in a list, so that the reference is no submodule and enters no checkpoint
+
+    def on_fit_start(self) -> None:
+        """Freeze the reference before the first step; an adapter needs none, it is switched off."""
+        if self.options.beta and unwrap(self.model) is self.model and not self._frozen:
+            self._frozen.append(deepcopy(self.model).requires_grad_(False).eval())
+
+    def updates(self, batch: Sequence[Ask]) -> Iterator[tuple[list[Micro], Mapping[str, float]]]:
+        """Roll out once, then ``mu`` steps on the same completions."""
+        rollouts = self.roll_out(batch)
+        self.report(health(rollouts, self.options.group, tuple(self.rewards)))
+        if self.log_rollouts is not None:
+            self.log_rollouts.write(self.batches_done, rollouts)
+        micros, counts = self.learn_from(batch, rollouts)
+        for _ in range(self.options.mu):
+            yield micros, counts
+
+    @torch.no_grad()
+    def roll_out(self, batch: Sequence[Ask]) -> list[Rollout]:
+        """Sample, decode, reward and compare: ``group`` rollouts a question, questions in order."""
+        options, training = self.options, self.model.training
+        self.model.eval()
+        trees = [ask_tree(self.prompter, ask) for ask in batch]
+        found = sample(
+            self.model,
+            trees,
+            encode_images(self.model, [image for ask in batch for image in ask.images]),
+            n=options.group,
+            max_new_tokens=options.max_new_tokens,
+            temperature=options.temperature,
+            stop=self.prompter.stop,
+            banned=self.prompter.banned,
+            generator=torch.Generator(self.device).manual_seed(self.seed * 1_000_003 + self.batches_done),
+            pad_id=self.processor.tokenizer.pad_token_id,
+        )
+        self.model.train(training)
+        rollouts = [
+            Rollout(question, completion, self.prompter.decode(completion.tokens))
+            for ask, leaves in zip(batch, found, strict=True)
+            for question, completions in zip(ask.questions, leaves, strict=True)
+            for completion in completions
+        ]
+        self._reward(rollouts)
+        return rollouts
+
+    def _reward(self, rollouts: Sequence[Rollout]) -> None:
+        """Fill in reward parts, reward and advantage of every rollout."""
+        texts = [rollout.text for rollout in rollouts]
+        names = ("answer", "kind", "options", "categories", "extra")
+        columns = {name: [getattr(rollout.sample, name) for rollout in rollouts] for name in names}
+        parts = torch.full((len(rollouts), len(self.rewards)), torch.nan)
+        for index, (reward, _) in enumerate(self.rewards.values()):
+            values = reward(texts, **columns)
+            parts[:, index] = torch.tensor([torch.nan if value is None else float(value) for value in values])
+        totals = combine_rewards(parts, [weight for _, weight in self.rewards.values()])
+        advantages = group_advantages(totals, self.options.group, scale=self.options.scale)
+        for rollout, row, total, advantage in zip(rollouts, parts, totals, advantages, strict=True):
+            rollout.parts = dict(zip(self.rewards, row.tolist(), strict=True))
+            rollout.reward, rollout.advantage = float(total), float(advantage)
+
+    def learn_from(self, batch: Sequence[Ask], rollouts: Sequence[Rollout]) -> tuple[list[Micro], dict[str, float]]:
+        """Trees of contexts, questions and completions, with what each counted token needs.
+
+        Groups whose rewards are all equal carry no gradient; without a reference they are not computed, but they do count.
+        """
+        options, left = self.options, iter(rollouts)
+        trees, images, kept = [], [], []
+        for ask in batch:
+            tree, members = ask_tree(self.prompter, ask), []
+            for leaf in tree.leaves:
+                for rollout in [next(left) for _ in range(options.group)]:
+                    if self.learns(rollout):
+                        tree.add(rollout.completion.tokens, parent=leaf)
+                        members.append(rollout)
+            if members:
+                trees.append(tree)
+                images.append(ask.images)
+                kept.append(members)
+        order = {id(tree): members for tree, members in zip(trees, kept, strict=True)}
+        micros = self.split(trees, images)
+        for micro in micros:
+            self._fill(micro, [rollout for tree in micro.trees for rollout in order[id(tree)]])
+        lengths = [len(rollout.completion.tokens) * self.counts(rollout) for rollout in rollouts]
+        count = denominator(lengths, options.aggregate, options.max_new_tokens)
+        return micros, {"rl": count, "ref_kl": count}
+
+    def counts(self, rollout: Rollout) -> bool:
+        """Whether a completion is part of the loss."""
+        return rollout.completion.finished or not self.options.mask_truncated
+
+    def learns(self, rollout: Rollout) -> bool:
+        """Whether a completion has a gradient."""
+        return self.counts(rollout) and (rollout.advantage != 0 or self.options.beta > 0)
+
+    def _fill(self, micro: Micro, rollouts: Sequence[Rollout]) -> None:
+        """Advantage, weight, sampled and reference log-probability of every completion token."""
+        lengths = [len(rollout.completion.tokens) for rollout in rollouts]
+        repeats = torch.tensor(lengths)
+        advantages = torch.tensor([rollout.advantage for rollout in rollouts]).repeat_interleave(repeats)
+        sampled = torch.tensor([logp for rollout in rollouts for logp in rollout.completion.logps])
+        columns = {
+            "advantage": advantages,
+            "weight": token_weights(lengths, self.options.aggregate),
+            "sampled": sampled,
+        }
+        micro.columns = {name: value.to(self.device) for name, value in columns.items()}
+        if self.options.beta:
+            micro.columns["reference"] = self._reference(micro)
+
+    @torch.no_grad()
+    def _reference(self, micro: Micro) -> Tensor:
+        """Log-probabilities under the reference: the adapter switched off, or the frozen copy."""
+        with self._reference_model() as model:
+            features = encode_images(model, micro.images)
+            rows = pack(micro.trees, self.processor.tokenizer.pad_token_id).to(self.device)
+            return branch_logps(model, rows, features, temperature=self.options.temperature)[0]
+
+    @contextmanager
+    def _reference_model(self) -> Iterator[Any]:
+        if self._frozen:
+            yield self._frozen[0].to(self.device)
+            return
+        training = self.model.training
+        with self.model.disable_adapter():
+            yield self.model.eval()
+        self.model.train(training)
+
+    def forward(self, micro: Micro) -> tuple[Tensor, Tensor]:
+        """Log-probabilities at the temperature of sampling."""
+        features = encode_images(self.model, micro.images)
+        return branch_logps(self.model, self.rows(micro), features, temperature=self.options.temperature)
+
+    def parts(self, micro: Micro, logps: Tensor, entropy: Tensor) -> dict[str, Tensor]:
+        """Clipped surrogate and, with a reference, its KL."""
+        options, columns = self.options, micro.columns
+        old = columns.setdefault("old", logps.detach())  # the first pass is on-policy; later passes compare with it
+        loss, clipped = policy_loss(
+            logps, old, columns["advantage"], clip_low=options.clip_low, clip_high=options.clip_high
+        )
+        with torch.no_grad():
+            self.report(
+                {
+                    "entropy": float(entropy.mean()),
+                    "clipped_share": float(clipped.float().mean()),
+                    "sampler_gap": float((old - columns["sampled"]).abs().max()),
+                }
+            )
+        parts = {"rl": (loss * columns["weight"]).sum()}
+        if options.beta:
+            parts["ref_kl"] = (reference_kl(logps, old, columns["reference"]) * columns["weight"]).sum()
+        return parts

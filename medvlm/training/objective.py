@@ -1,0 +1,202 @@
+"""The one LightningModule under every objective: prefix trees in, a sum of loss parts out, one optimiser step each.
+
+An objective says which trees a batch gives (`Objective.updates`) and what each counted token costs
+(`Objective.parts`). Everything else (micro-batches, denominators, clipping, logging, exact resume) is here once.
+
+Optimisation is manual because a token mean needs its denominator over the whole batch before the first backward pass;
+the loss then does not depend on how the batch is split.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import lightning
+import torch
+from torch import Tensor
+
+from medvlm.generation.engine import Ask, encode_images
+from medvlm.generation.prompts import Prompter
+from medvlm.tree import Rows, Tree, branch_logps, pack, unwrap
+
+
+@dataclass(slots=True)
+class Micro:
+    """Trees that go through the model together.
+
+    Attributes:
+        trees: One row each.
+        images: Prepared pixels in the order in which the rows show them.
+        columns: What the objective knows of each counted token, ``(T,)`` each, in the order of ``pack``.
+    """
+
+    trees: list[Tree]
+    images: list[Tensor]
+    columns: dict[str, Tensor] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Schedule:
+    """Learning rate over the batches of a stage."""
+
+    lr: float
+    steps: int
+    warmup: int = 0
+    decay: str = "cosine"
+    weight_decay: float = 0.0
+    clip_norm: float = 1.0
+
+    def factor(self, step: int) -> float:
+        """Share of the full rate at a batch, counted from 0.
+
+        Examples:
+            >>> [round(Schedule(1.0, 4, decay="linear").factor(step), 2) for step in range(4)]
+            [1.0, 0.75, 0.5, 0.25]
+        """
+        if step < self.warmup:
+            return (step + 1) / self.warmup
+        done = (step - self.warmup) / max(1, self.steps - self.warmup)
+        return {"cosine": 0.5 * (1 + math.cos(math.pi * done)), "linear": 1 - done, "none": 1.0}[self.decay]
+
+
+class Objective(lightning.LightningModule):
+    """Base of the objectives.
+
+    Args:
+        model: A composed model.
+        processor: Its processor.
+        schedule: Learning rate and its limits.
+        reasoning: Whether answers carry their reasoning between tags.
+        micro_tokens: Most padded tokens in one forward pass.
+        seed: With the batch number, it seeds everything random in a step, so that a resumed run repeats it.
+    """
+
+    weights: Mapping[str, float] = {"ce": 1.0}
+
+    def __init__(
+        self,
+        model: Any,
+        processor: Any,
+        schedule: Schedule,
+        *,
+        reasoning: bool = False,
+        micro_tokens: int = 16384,
+        seed: int = 0,
+    ) -> None:
+        super().__init__()
+        self.automatic_optimization = False
+        self.strict_loading = False  # a checkpoint holds what was trained; the rest comes from the stage's start
+        self.model, self.processor, self.schedule = model, processor, schedule
+        self.prompter = Prompter(processor, reasoning=reasoning)
+        self.micro_tokens, self.seed = micro_tokens, seed
+        self.batches_done = 0
+
+    def updates(self, batch: Sequence[Ask]) -> Iterator[tuple[list[Micro], Mapping[str, float]]]:
+        """The optimiser steps of a batch: micro-batches, and the count by which each loss part is divided."""
+        raise NotImplementedError
+
+    def parts(self, micro: Micro, logps: Tensor, entropy: Tensor) -> dict[str, Tensor]:
+        """Loss parts of a micro-batch as weighted sums over its tokens."""
+        raise NotImplementedError
+
+    def training_step(self, batch: Sequence[Ask], batch_idx: int) -> None:
+        """All optimiser steps of a batch."""
+        torch.manual_seed(self.seed * 1_000_003 + self.batches_done)
+        for micros, counts in self.updates(batch):
+            self._update(micros, self._global_counts(counts))
+        self.batches_done += 1
+
+    def _update(self, micros: Sequence[Micro], counts: Mapping[str, float]) -> None:
+        optimizer: Any = self.optimizers()
+        for group in optimizer.param_groups:
+            group["lr"] = self.schedule.lr * self.schedule.factor(self.batches_done)
+        optimizer.zero_grad()
+        totals = dict.fromkeys(self.weights, 0.0)
+        for micro in micros:
+            loss = torch.zeros((), device=self.device)
+            for name, value in self.parts(micro, *self.forward(micro)).items():
+                share = value / counts[name]
+                totals[name] += float(share.detach())
+                loss = loss + self.weights[name] * share
+            self.manual_backward(loss)
+        norm = torch.nn.utils.clip_grad_norm_(self.trained(), self.schedule.clip_norm)
+        if torch.isfinite(norm):
+            optimizer.step()
+        self.report(
+            {f"loss/{name}": value for name, value in totals.items()}
+            | {
+                "loss": sum(self.weights[name] * value for name, value in totals.items()),
+                "grad_norm": float(norm),
+                "skipped": float(not torch.isfinite(norm)),
+                "lr": optimizer.param_groups[0]["lr"],
+            }
+        )
+
+    def forward(self, micro: Micro) -> tuple[Tensor, Tensor]:
+        """Log-probability and entropy of the counted tokens of a micro-batch."""
+        return branch_logps(self.model, self.rows(micro), encode_images(self.model, micro.images))
+
+    def rows(self, micro: Micro) -> Rows:
+        """The trees of a micro-batch as tensors on the module's device."""
+        return pack(micro.trees, self.processor.tokenizer.pad_token_id).to(self.device)
+
+    def split(self, trees: Sequence[Tree], images: Sequence[Sequence[Tensor]]) -> list[Micro]:
+        """Rows of similar length together, so that little is padded, within the token limit."""
+        order = sorted(range(len(trees)), key=lambda index: len(trees[index]))
+        micros: list[Micro] = []
+        for index in order:
+            tree = trees[index]
+            if not micros or len(tree) * (len(micros[-1].trees) + 1) > self.micro_tokens:
+                micros.append(Micro([], []))
+            micros[-1].trees.append(tree)
+            micros[-1].images.extend(images[index])
+        return micros
+
+    def _global_counts(self, counts: Mapping[str, float]) -> dict[str, float]:
+        """Counts over all ranks, per rank: the gradients of ranks are averaged, the token mean is over all of them."""
+        world = self.trainer.world_size
+        if world == 1:
+            return dict(counts)
+        total = self.all_gather(torch.tensor(list(counts.values()), device=self.device)).reshape(world, -1).sum(0)
+        return {name: max(1.0, float(value)) / world for name, value in zip(counts, total, strict=True)}
+
+    def trained(self) -> list[torch.nn.Parameter]:
+        """Parameters that are trained."""
+        return [parameter for parameter in self.model.parameters() if parameter.requires_grad]
+
+    def configure_optimizers(self) -> torch.optim.Optimizer:
+        """AdamW; the rate is set at every step from the schedule."""
+        return torch.optim.AdamW(self.trained(), lr=self.schedule.lr, weight_decay=self.schedule.weight_decay)
+
+    def report(self, values: Mapping[str, float]) -> None:
+        """Log scalars of this step."""
+        shown = {"loss", "reward"}
+        for name, value in values.items():
+            self.log(name, float(value), on_step=True, on_epoch=False, prog_bar=name in shown, batch_size=1)
+
+    def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        """Keep trained weights only, and where the run stands."""
+        kept = {name for name, parameter in self.named_parameters() if parameter.requires_grad}
+        checkpoint["state_dict"] = {key: value for key, value in checkpoint["state_dict"].items() if key in kept}
+        checkpoint["batches_done"] = self.batches_done
+
+    def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        """Go on where the run stood.
+
+        Raises:
+            ValueError: If the checkpoint is of a model with other weights.
+        """
+        mine = {name: parameter.shape for name, parameter in self.named_parameters() if parameter.requires_grad}
+        theirs = {name: value.shape for name, value in checkpoint["state_dict"].items()}
+        if mine != theirs:
+            odd = sorted(name for name in mine.keys() | theirs.keys() if mine.get(name) != theirs.get(name))
+            raise ValueError(f"The checkpoint is of another model: {len(odd)} weights differ, the first is {odd[0]}.")
+        self.batches_done = checkpoint["batches_done"]
+
+    @property
+    def plain_model(self) -> Any:
+        """The model without a PEFT wrapper."""
+        return unwrap(self.model)

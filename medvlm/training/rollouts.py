@@ -1,0 +1,109 @@
+"""Sampled completions with their rewards: what is kept on disk, and the numbers that tell a healthy run from a collapse."""
+
+from __future__ import annotations
+
+import json
+import math
+import os
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from statistics import fmean
+from typing import Any
+
+from medvlm.generation.sampling import Completion
+from medvlm.study import Sample
+
+_NORMAL = re.compile(r"\b(normal|unremarkable|no (acute|focal|significant)|clear)\b", re.IGNORECASE)
+FEWEST_DISTINCT = 0.05
+MOST_NORMAL = 0.95
+
+
+@dataclass(slots=True)
+class Rollout:
+    """One sampled completion; the rewards and the advantage are filled in after sampling."""
+
+    sample: Sample
+    completion: Completion
+    text: str
+    parts: dict[str, float] = field(default_factory=dict)
+    reward: float = math.nan
+    advantage: float = 0.0
+
+    def record(self, step: int) -> dict[str, Any]:
+        """What is kept on disk."""
+        return {
+            "step": step,
+            "sample": self.sample.id,
+            "images": [str(image.path) for image in self.sample.images],
+            "kind": self.sample.kind,
+            "question": self.sample.question,
+            "options": list(self.sample.options),
+            "answer": self.sample.answer,
+            "completion": self.text,
+            "tokens": len(self.completion.tokens),
+            "finished": self.completion.finished,
+            "logp": sum(self.completion.logps),
+            "parts": {name: None if math.isnan(value) else value for name, value in self.parts.items()},
+            "reward": None if math.isnan(self.reward) else self.reward,
+            "advantage": self.advantage,
+        }
+
+
+class RolloutLog:
+    """One JSON Lines file a step; a step that is repeated after a resume replaces its file.
+
+    Args:
+        folder: Made when the first step is written.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+
+    def write(self, step: int, rollouts: Sequence[Rollout]) -> Path:
+        """Write a step by atomic rename and return its file."""
+        self.folder.mkdir(parents=True, exist_ok=True)
+        path = self.folder / f"step-{step:06d}.jsonl"
+        temporary = path.with_suffix(f".{os.getpid()}.tmp")
+        with temporary.open("w", encoding="utf-8") as lines:
+            for rollout in rollouts:
+                lines.write(json.dumps(rollout.record(step), ensure_ascii=False) + "\n")
+        temporary.replace(path)
+        return path
+
+
+def health(rollouts: Sequence[Rollout], group: int, rewards: Sequence[str]) -> dict[str, float]:
+    """Numbers of a step that show whether the policy learns or collapses.
+
+    Args:
+        rollouts: Groups contiguous.
+        group: Completions a question.
+        rewards: Names of the reward parts.
+
+    Returns:
+        Mean reward and parts, share of groups without variance (nothing to learn from), completion length of finished
+        answers, truncated share, share of distinct completions, share of completions that call the image normal, and
+        ``alarm`` (1 where one of the last two is past its limit).
+    """
+    values = [rollout.reward for rollout in rollouts if not math.isnan(rollout.reward)]
+    groups = [rollouts[start : start + group] for start in range(0, len(rollouts), group)]
+    flat = sum(len({rollout.reward for rollout in part}) == 1 for part in groups)
+    finished = [len(rollout.completion.tokens) for rollout in rollouts if rollout.completion.finished]
+    distinct = len({rollout.text for rollout in rollouts}) / len(rollouts)
+    normal = fmean(bool(_NORMAL.search(rollout.text)) for rollout in rollouts)
+    return {
+        "reward": fmean(values) if values else math.nan,
+        **{f"reward/{name}": _mean([rollout.parts[name] for rollout in rollouts]) for name in rewards},
+        "zero_variance": flat / len(groups),
+        "length": _mean([float(size) for size in finished]),
+        "truncated": 1 - len(finished) / len(rollouts),
+        "distinct": distinct,
+        "normal": normal,
+        "alarm": float(distinct < FEWEST_DISTINCT or normal > MOST_NORMAL),
+    }
+
+
+def _mean(values: Sequence[float]) -> float:
+    kept = [value for value in values if not math.isnan(value)]
+    return fmean(kept) if kept else math.nan
