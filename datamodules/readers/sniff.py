@@ -1,0 +1,73 @@
+"""What a file is, by its first bytes and never by its suffix."""
+
+from __future__ import annotations
+
+import zlib
+from pathlib import Path
+from typing import Literal
+
+from medvlm.study import ImageError
+
+from .common import describe
+
+Kind = Literal["dicom", "nifti", "picture"]
+
+HEAD = 1024
+"""Bytes that are enough to tell."""
+
+
+def kind_of(head: bytes) -> Kind | None:
+    """Tell a file by its first :data:`HEAD` bytes; None where it is no image that medvlm reads.
+
+    Args:
+        head: The first bytes.
+
+    Examples:
+        >>> kind_of(bytes(128) + b"DICM")
+        'dicom'
+    """
+    if head[128:132] == b"DICM":
+        return "dicom"
+    if head.startswith((b"\x89PNG\r\n\x1a\n", b"\xff\xd8\xff")):
+        return "picture"
+    if _is_nifti(head) or (head.startswith(b"\x1f\x8b") and _is_nifti(_gunzip(head))):
+        return "nifti"
+    return "dicom" if _is_bare_dicom(head) else None
+
+
+def kind_of_file(path: Path) -> Kind:
+    """Tell a file by its content.
+
+    Args:
+        path: An existing file.
+
+    Raises:
+        ImageError: If it is no image that medvlm reads; the message says what it looks like.
+    """
+    with path.open("rb") as file:
+        head = file.read(HEAD)
+    kind = kind_of(head)
+    if kind is None:
+        what = describe(head)
+        raise ImageError(f"{path} is no image: it looks like {what}; expected DICOM, NIfTI, PNG or JPEG.")
+    return kind
+
+
+def _gunzip(head: bytes) -> bytes:
+    try:
+        return zlib.decompressobj(wbits=31).decompress(head, HEAD)
+    except zlib.error:
+        return b""
+
+
+def _is_nifti(head: bytes) -> bool:
+    return head[344:348] in (b"n+1\x00", b"ni1\x00") or head[4:8] in (b"n+2\x00", b"ni2\x00")
+
+
+def _is_bare_dicom(head: bytes) -> bool:
+    """Whether a data set starts at byte 0, without preamble: group 2 or 8, and a length that is possible."""
+    if len(head) < 16 or head[:2] not in (b"\x02\x00", b"\x08\x00", b"\x00\x02", b"\x00\x08"):
+        return False
+    explicit = head[4:6].isalpha() and head[4:6].isupper()
+    order: Literal["little", "big"] = "little" if head[0] else "big"
+    return explicit or int.from_bytes(head[4:8], order) < 2**16
