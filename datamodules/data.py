@@ -77,6 +77,7 @@ class StudyData(lightning.LightningDataModule):
         rank: int = 0,
         world_size: int = 1,
         options: Mapping[str, Any] | None = None,
+        keep: Callable[[Sample], bool] | None = None,
     ) -> None:
         """Take the settings; nothing is read before ``setup``.
 
@@ -93,8 +94,10 @@ class StudyData(lightning.LightningDataModule):
             rank: This process.
             world_size: Number of processes.
             options: What the set itself takes.
+            keep: Which training samples are drawn; all if None.
         """
         super().__init__()
+        self.keep = keep
         self.set_name, self.root, self.collate = set_name, root, collate
         self.batch_size, self.validate_share, self.max_questions = batch_size, validate_share, max_questions
         self.num_workers, self.seed, self.rank, self.world_size = num_workers, seed, rank, world_size
@@ -140,13 +143,24 @@ class StudyData(lightning.LightningDataModule):
         """Return the questions of a split, grouped by image."""
         return Groups(group_by_image(self.samples[split], max_questions=self.max_questions))
 
+    def drawn(self) -> Groups:
+        """Return the groups of the training samples that are kept.
+
+        Raises:
+            ValueError: If none is kept.
+        """
+        samples = [sample for sample in self.samples["train"] if self.keep is None or self.keep(sample)]
+        if not samples:
+            raise ValueError(f"none of the {len(self.samples['train'])} training samples of {self.name!r} is kept")
+        return Groups(group_by_image(samples, max_questions=self.max_questions))
+
     def train_dataloader(self, start_step: int | None = None) -> DataLoader[Drawn]:
         """Give training batches without end, from a step on.
 
         Args:
             start_step: First step; without it the attribute of the same name.
         """
-        groups = self.groups("train")
+        groups = self.drawn()
         step = self.start_step if start_step is None else start_step
         order = StepSampler(len(groups), self.batch_size, self.seed, step, self.rank, self.world_size)
         return DataLoader(groups, batch_sampler=DrawSampler(order), **self._loader())
