@@ -187,18 +187,35 @@ def _gray(image: Image, dataset: Dataset, photometric: str) -> Image:
 def _color(image: Image, dataset: Dataset, photometric: str) -> Image:
     array: Array = image.array
     if photometric == "PALETTE COLOR":
-        from pydicom.pixels.processing import apply_color_lut
-
-        array = apply_color_lut(array, dataset)
+        array = _look_up(array, dataset)
     elif dataset.get("SamplesPerPixel") != 3 or not photometric.startswith(("RGB", "YBR")):
         raise ImageError(f"photometric interpretation {photometric or 'absent'!r} is not supported.")
     else:
-        bits = int(dataset.get("BitsStored") or dataset.BitsAllocated)
-        if array.dtype.itemsize * 8 > bits:
-            array = (array.astype(np.float32) * (np.iinfo(array.dtype).max / (2**bits - 1))).astype(array.dtype)
+        array = _stretch(array, int(dataset.get("BitsStored") or dataset.BitsAllocated))
     if array.dtype.itemsize > 2:  # 32 bits a colour: no screen shows more than 16
         array = (array >> 16).astype(np.uint16)
     return replace(image, array=narrow(array), axes=image.axes + "c", unit="display")
+
+
+def _look_up(array: Array, dataset: Dataset) -> Array:
+    """Colours of a palette; pydicom leaves the byte order of its tables to us (of segmented ones it does not)."""
+    from pydicom.pixels.processing import apply_color_lut
+
+    if not dataset.original_encoding[1]:
+        for color in ("Red", "Green", "Blue"):
+            if table := dataset.get(f"{color}PaletteColorLookupTableData"):
+                swapped = np.frombuffer(table, ">u2").astype("<u2").tobytes()
+                setattr(dataset, f"{color}PaletteColorLookupTableData", swapped)
+    return _stretch(apply_color_lut(array, dataset), int(dataset.RedPaletteColorLookupTableDescriptor[2]))
+
+
+def _stretch(array: Array, bits: int) -> Array:
+    """Make the largest value of ``bits`` the largest of the type, as display values are."""
+    top = int(np.iinfo(array.dtype).max)
+    if top == 2**bits - 1 or array.max() > 2**bits - 1:
+        return array
+    stretched: Array = array.astype(np.float32) * np.float32(top / (2**bits - 1))
+    return np.rint(stretched).astype(array.dtype)
 
 
 def _brief(error: BaseException) -> str:
