@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, Field, field_validator
 
-from medvlm.orientation import check_letters, to_orientation
+from medvlm.orientation import as_displayed, check_letters, same_plane, to_orientation
 from medvlm.resizing import RESIZE, Floats, resample
 from medvlm.study import Image, RecipeMismatch
 
@@ -49,7 +49,8 @@ class IntensityRecipe(BaseModel):
     spacing: tuple[float, float, float] | None = None
     """Millimetres (z, y, x) to which volumes are resampled before slices are chosen."""
     orientation: str | None = None
-    """View of volumes, and of planes that lie in it: ``SPL`` is axial, feet first, patient's left on the right."""
+    """View: ``SPL`` is axial, feet first, patient's left on the right; ``plane`` keeps the plane of acquisition and
+    shows it the usual way; None shows what is stored."""
     version: int = 1
 
     @field_validator("windows")
@@ -69,7 +70,7 @@ class IntensityRecipe(BaseModel):
     @field_validator("orientation")
     @classmethod
     def _check_orientation(cls, value: str | None) -> str | None:
-        return value if value is None else check_letters(value, 3)
+        return value if value in (None, "plane") else check_letters(value, 3)
 
     def reasons(self, image: Image) -> list[str]:
         """Say everything that keeps the recipe from this image; an empty list means that it fits.
@@ -150,10 +151,15 @@ class IntensityRecipe(BaseModel):
 
     def _view(self, image: Image) -> Image:
         if self.orientation is not None and image.orientation is not None:
-            wanted = self.orientation if image.is_volume else self.orientation[1:]
-            if image.is_volume or _same_plane(image.orientation, wanted):
-                image = to_orientation(image, wanted)
+            image = to_orientation(image, self._letters(image, image.orientation))
         return resample(image, self.spacing) if image.is_volume and self.spacing is not None else image
+
+    def _letters(self, image: Image, own: str) -> str:
+        """Wanted orientation: a plane that does not lie in the recipe's view is shown the usual way of its own."""
+        if self.orientation is None or self.orientation == "plane":
+            return as_displayed(own)
+        wanted = self.orientation if image.is_volume else self.orientation[1:]
+        return wanted if same_plane(own, wanted) else as_displayed(own)
 
     def _by_percentile(self, image: Image) -> bool:
         named = image.unit == "HU" and self.windows is not None
@@ -218,11 +224,6 @@ def _scale(values: NDArray[Any], low: float, high: float) -> Floats:
     return np.clip(scaled, 0, 1, out=scaled)
 
 
-def _same_plane(own: str, wanted: str) -> bool:
-    pairs = ("RL", "AP", "IS")
-    return {next(p for p in pairs if a in p) for a in own} == {next(p for p in pairs if a in p) for a in wanted}
-
-
 def choose_recipe(image: Image, recipes: Sequence[IntensityRecipe]) -> IntensityRecipe:
     """Return the first recipe that fits an image.
 
@@ -273,11 +274,11 @@ RECIPES: dict[str, IntensityRecipe] = {
         # scanner units differ from scan to scan, and file windows with them: percentiles are steadier
         IntensityRecipe(
             name="mr", modalities=("MR",), units=("stored", "display"), axes=_GRAY, percentiles=_PERCENTILES,
-            orientation="SPL",
+            orientation="plane",
         ),
         IntensityRecipe(
             name="nuclear", modalities=("NM", "PT"), units=("stored", "display"), axes=_GRAY,
-            percentiles=(0.0, 99.5), orientation="SPL",
+            percentiles=(0.0, 99.5), orientation="plane",
         ),
         IntensityRecipe(name="photo", modalities=("*",), units=("stored", "display"), use_file_window=True),
     )

@@ -58,6 +58,36 @@ def check_letters(letters: str, count: int) -> str:
     return letters
 
 
+def as_displayed(letters: str) -> str:
+    """Return the letters of the usual view of a plane or stack, its plane unchanged.
+
+    Axial: front on top and the patient's left on the right; coronal: head on top, left on the right; sagittal: head
+    on top, front on the left. Stacks grow to head, back or left.
+
+    Args:
+        letters: Own orientation, two or three letters.
+
+    Examples:
+        >>> as_displayed("RSA"), as_displayed("AR")
+        ('LIP', 'PL')
+    """
+    inplane = {"R": "L", "L": "L", "A": "P", "P": "P", "I": "I", "S": "I"}
+    through = {"I": "S", "S": "S"}
+    return "".join(through.get(name, inplane[name]) for name in letters[:-2]) + "".join(
+        inplane[name] for name in letters[-2:]
+    )
+
+
+def same_plane(own: str, wanted: str) -> bool:
+    """Whether two orientations name the same patient axes, in any order and direction.
+
+    Args:
+        own: Letters.
+        wanted: Letters.
+    """
+    return {_AXIS[name] for name in own} == {_AXIS[name] for name in wanted}
+
+
 def to_orientation(image: Image, letters: str) -> Image:
     """Transpose and flip an image so that its spatial axes grow as ``letters`` say (a view, no copy).
 

@@ -96,6 +96,15 @@ def image_of(dataset: Dataset, data: bytes, name: str, modality: str | None) -> 
     Raises:
         ImageError: If it holds no image, is broken, or needs a decoder that is not installed.
     """
+    try:
+        return _interpret(dataset, data, name, modality)
+    except ImageError:
+        raise
+    except READ_ERRORS as error:
+        raise ImageError(f"{name}: its pixels cannot be interpreted ({_brief(error)}).") from error
+
+
+def _interpret(dataset: Dataset, data: bytes, name: str, modality: str | None) -> Image:
     stored = stored_values(dataset, name)
     photometric = str(dataset.get("PhotometricInterpretation") or "")
     own = str(dataset.get("Modality") or "") or modality or "OT"
@@ -114,13 +123,11 @@ def image_of(dataset: Dataset, data: bytes, name: str, modality: str | None) -> 
         source=fingerprint("dicom", str(uid).encode()) if uid else fingerprint("file", data),
         notes=notes + more,
     )
-    try:
-        finish = _gray if photometric.startswith("MONOCHROME") else _color
-        return finish(image, dataset, photometric)
-    except ImageError as error:
-        raise ImageError(f"{name}: {error}") from error
-    except READ_ERRORS as error:
-        raise ImageError(f"{name}: its pixels cannot be interpreted ({_brief(error)}).") from error
+    if photometric.startswith("MONOCHROME"):
+        return _gray(image, dataset, photometric)
+    if photometric == "PALETTE COLOR" or (stored.shape[-1] == 3 and photometric.startswith(("RGB", "YBR"))):
+        return _color(image, dataset, photometric)
+    raise ImageError(f"{name}: photometric interpretation {photometric or 'absent'!r} is not supported.")
 
 
 def stored_values(dataset: Dataset, name: str) -> Array:
@@ -153,7 +160,7 @@ def stored_values(dataset: Dataset, name: str) -> Array:
     try:
         return np.asarray(pixel_array(dataset))
     except READ_ERRORS as error:
-        raise ImageError(f"{name}: cannot decode {syntax.name} ({_brief(error)}).") from error
+        raise ImageError(f"{name}: its {syntax.name} pixels cannot be decoded ({_brief(error)}).") from error
 
 
 def _is_subsampled(dataset: Dataset) -> bool:
@@ -178,7 +185,7 @@ def _gray(image: Image, dataset: Dataset, photometric: str) -> Image:
     windows, odd = windows_of(dataset)
     unit, assumed = unit_of(dataset, image.modality, windows)
     notes = image.notes + more + odd + assumed
-    shown = None if unit == "HU" else apply_voi(array, dataset, inverted)
+    shown = None if unit == "HU" else apply_voi(array, dataset)
     if shown is not None:
         array, windows, unit, notes = shown[0], (), "display", (*notes, shown[1])
     return replace(image, array=array, unit=unit, inverted=inverted, windows=windows, notes=notes)
@@ -188,8 +195,6 @@ def _color(image: Image, dataset: Dataset, photometric: str) -> Image:
     array: Array = image.array
     if photometric == "PALETTE COLOR":
         array = _look_up(array, dataset)
-    elif dataset.get("SamplesPerPixel") != 3 or not photometric.startswith(("RGB", "YBR")):
-        raise ImageError(f"photometric interpretation {photometric or 'absent'!r} is not supported.")
     else:
         array = _stretch(array, int(dataset.get("BitsStored") or dataset.BitsAllocated))
     if array.dtype.itemsize > 2:  # 32 bits a colour: no screen shows more than 16

@@ -38,7 +38,13 @@ def read_nifti(path: Path, *, modality: str | None = None) -> Image:
 
 
 def _read(path: Path, modality: str | None) -> Image:
-    found = _open(path)
+    with _stream(path) as stream:
+        return _image(path, _open(path, stream), modality)
+
+
+def _image(path: Path, found: Any, modality: str | None) -> Image:
+    if found.get_data_dtype().names:
+        raise ImageError(f"{path}: a NIfTI of colours ({found.get_data_dtype()}); expected one number per voxel.")
     shape = [int(n) for n in found.shape]
     while len(shape) > 3 and shape[-1] == 1:
         shape.pop()
@@ -64,11 +70,10 @@ def _read(path: Path, modality: str | None) -> Image:
     )
 
 
-def _open(path: Path) -> Any:
+def _open(path: Path, stream: io.BufferedIOBase) -> Any:
     """Open by content: nibabel itself goes by the suffix."""
     import nibabel as nib
 
-    stream = _stream(path)
     head = stream.read(540)
     stream.seek(0)
     if head[344:347] == b"ni1" or head[4:7] == b"ni2":
@@ -78,11 +83,10 @@ def _open(path: Path) -> Any:
 
 
 def _stream(path: Path) -> io.BufferedIOBase:
-    """The bytes of a file, unpacked on the way; nibabel reads voxels from it later, and then it is collected."""
-    file = path.open("rb")
-    packed = file.read(2) == b"\x1f\x8b"
-    file.seek(0)
-    return gzip.GzipFile(fileobj=file) if packed else file
+    """The bytes of a file, unpacked on the way if they are packed."""
+    with path.open("rb") as file:
+        packed = file.read(2) == b"\x1f\x8b"
+    return gzip.open(path) if packed else path.open("rb")
 
 
 def _canonical(found: Any, shape: tuple[int, ...]) -> tuple[Array, Array, bool]:

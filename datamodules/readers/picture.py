@@ -39,7 +39,7 @@ def read_picture(path: Path, *, modality: str | None = None) -> Image:
         _check_size(opened, str(path))
         if data.startswith(b"\x89PNG") and data[24] == 16 and data[25] != 0:
             return _image(_deep_color(data), modality, source, ())
-        return from_pil(opened, modality=modality, source=source)
+        return _convert(opened, modality, source)
     except ImageError:
         raise
     except (*READ_ERRORS, Pil.DecompressionBombError) as error:
@@ -53,7 +53,19 @@ def from_pil(picture: Pil.Image, *, modality: str | None = None, source: str | N
         picture: Any mode.
         modality: What it shows.
         source: What it came from; a hash of its pixels where it is not given.
+
+    Raises:
+        ImageError: If its pixels cannot be decoded.
     """
+    try:
+        return _convert(picture, modality, source)
+    except ImageError:
+        raise
+    except READ_ERRORS as error:
+        raise ImageError(f"A broken picture ({' '.join(str(error).split())[:200]}).") from error
+
+
+def _convert(picture: Pil.Image, modality: str | None, source: str | None) -> Image:
     from PIL import ImageOps
 
     _check_size(picture, "picture")

@@ -13,7 +13,7 @@ import numpy as np
 
 from medvlm.study import GeometryError, Image, ImageError
 
-from .common import Array, refuse_size
+from .common import READ_ERRORS, Array, refuse_size
 from .dicom import HEADER, open_dicom, read_dicom
 from .geometry import Layout, Slice, lay_out, straighten
 from .sniff import HEAD, kind_of
@@ -76,6 +76,15 @@ def _header(path: Path) -> _Header | None:
         head = file.read(HEAD)
         if kind_of(head) != "dicom":
             return None
+    try:
+        return _parse(path)
+    except ImageError:
+        raise
+    except READ_ERRORS as error:
+        raise ImageError(f"{path}: a broken DICOM header ({error}).") from error
+
+
+def _parse(path: Path) -> _Header:
     data = open_dicom(path, str(path), HEADER, header=True)
     kind = getattr(data.get("SOPClassUID") or data.file_meta.get("MediaStorageSOPClassUID"), "name", "unknown class")
     rows, columns = int(data.get("Rows") or 0), int(data.get("Columns") or 0)

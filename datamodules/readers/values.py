@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
@@ -25,10 +25,11 @@ def numbers(dataset: Dataset, keyword: str) -> tuple[float, ...]:
         keyword: DICOM keyword.
     """
     value = dataset.get(keyword)
-    if value is None or isinstance(value, str):
+    if value is None or isinstance(value, (str, bytes)):
         return ()
+    items = value if isinstance(value, Sequence) else (value,)
     try:
-        return tuple(float(item) for item in (value if hasattr(value, "__iter__") else (value,)))
+        return tuple(float(item) for item in items)
     except (TypeError, ValueError):
         return ()
 
@@ -106,13 +107,12 @@ def windows_of(dataset: Dataset) -> tuple[tuple[tuple[float, float], ...], tuple
     return good, ("a window of the file has a width below 1: left out",) if len(good) < len(pairs) else ()
 
 
-def apply_voi(array: Array, dataset: Dataset, inverted: bool) -> tuple[Array, str] | None:
+def apply_voi(array: Array, dataset: Dataset) -> tuple[Array, str] | None:
     """Apply a VOI that a window cannot express: a table, or the sigmoid function.
 
     Args:
         array: Values after the modality LUT.
         dataset: The image.
-        inverted: Unused by the table: inversion comes after it.
 
     Returns:
         Display values and a note; None where the file has no such VOI.
