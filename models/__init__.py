@@ -11,14 +11,18 @@ from transformers import (
     AutoVideoProcessor,
 )
 
+from .blueprint import Blueprint, plan_source, plan_vlm
 from .build import build_vlm
 from .configuration import MedVLMConfig
 from .encoders import EncoderSpec, create_encoder, encoder_spec, list_encoders, register_encoder
 from .image_processing import MedVLMImageProcessor, MedVLMVideoProcessor
+from .load import load_vlm, read_config
 from .modeling import MedVLMForConditionalGeneration, MedVLMModel
+from .parts import PARTS, add_lora, count_parameters, freeze, load_lora, part_of, save_lora
 from .processing import MedVLMProcessor
 from .tiny import tiny_decoder, tiny_vlm
 from .tokenizer import train_tokenizer
+from .tokens import check_tokens, image_token_ids, max_positions
 
 AutoConfig.register("medvlm", MedVLMConfig, exist_ok=True)
 AutoModel.register(MedVLMConfig, MedVLMModel, exist_ok=True)
@@ -28,6 +32,8 @@ AutoVideoProcessor.register(MedVLMConfig, MedVLMVideoProcessor, exist_ok=True)
 AutoProcessor.register(MedVLMConfig, MedVLMProcessor, exist_ok=True)
 
 __all__ = [
+    "PARTS",
+    "Blueprint",
     "EncoderSpec",
     "MedVLMConfig",
     "MedVLMForConditionalGeneration",
@@ -35,11 +41,24 @@ __all__ = [
     "MedVLMModel",
     "MedVLMProcessor",
     "MedVLMVideoProcessor",
+    "add_lora",
     "build_vlm",
+    "check_tokens",
+    "count_parameters",
     "create_encoder",
     "encoder_spec",
+    "freeze",
+    "image_token_ids",
     "list_encoders",
+    "load_lora",
+    "load_vlm",
+    "max_positions",
+    "part_of",
+    "plan_source",
+    "plan_vlm",
+    "read_config",
     "register_encoder",
+    "save_lora",
     "tiny_decoder",
     "tiny_vlm",
     "train_tokenizer",

@@ -14,7 +14,7 @@ from .configuration import MedVLMConfig
 from .decoders import decoder_config, load_decoder
 from .encoders import EncoderSpec, encoder_spec, list_encoders
 from .image_processing import MedVLMImageProcessor, MedVLMVideoProcessor
-from .modeling import MedVLMForConditionalGeneration
+from .modeling import MedVLMForConditionalGeneration, new_compressor, new_projector
 from .processing import MedVLMProcessor
 from .tokenizer import IMAGE, VOLUME, add_placeholders, chat_template
 
@@ -32,6 +32,7 @@ def build_vlm(
     seed: int = 0,
     meta: bool = False,
     attention: str | None = None,
+    dtype: torch.dtype | None = None,
 ) -> tuple[MedVLMForConditionalGeneration, MedVLMProcessor]:
     """Build a model and its processor.
 
@@ -45,6 +46,7 @@ def build_vlm(
         seed: Start of every parameter that no checkpoint gives.
         meta: Allocate and read no weights: for counting parameters and tokens.
         attention: Attention implementation (``eager``, ``sdpa``, ``flash_attention_2``); the decoder's best if None.
+        dtype: Number type of the weights; that of the pretrained decoder, else float32, if None.
 
     Raises:
         WeightsError: If the decoder cannot be composed.
@@ -53,8 +55,9 @@ def build_vlm(
     spec = find_spec(encoder)
     text = _text_tokenizer(tokenizer, decoder)
     config = compose_config(spec, decoder, projector, compressor, tokenizer=text)
-    config._attn_implementation = attention
-    model = _empty(config) if meta else _assemble(config, spec, decoder, seed)
+    if attention is not None:
+        config._attn_implementation = attention
+    model = _empty(config) if meta else _assemble(config, spec, decoder, seed, dtype)
     model.generation_config = _generation(model, text)
     return model, make_processor(config, text, spec, recipes)
 
@@ -78,7 +81,7 @@ def compose_config(
 ) -> MedVLMConfig:
     """The configuration of the composed model; with a tokenizer its placeholders and vocabulary are entered."""
     text = decoder_config(decoder)
-    ids: dict[str, int] = {}
+    ids: dict[str, Any] = {}
     if tokenizer is not None:
         text.vocab_size = max(text.vocab_size, len(tokenizer)) if isinstance(decoder, str) else len(tokenizer)
         text.pad_token_id, text.eos_token_id = tokenizer.pad_token_id, tokenizer.eos_token_id
@@ -87,14 +90,13 @@ def compose_config(
             "image_token_id": tokenizer.convert_tokens_to_ids(IMAGE),
             "video_token_id": tokenizer.convert_tokens_to_ids(VOLUME),
         }
-    config = MedVLMConfig(
+    return MedVLMConfig(
         vision_config=spec.config,
         text_config=text,
         projector=dict(projector or {"kind": "mlp"}),
         compressor=dict(compressor or {"kind": "slices_pool"}),
         **ids,
     )
-    return config
 
 
 def make_processor(
@@ -131,14 +133,32 @@ def _empty(config: MedVLMConfig) -> MedVLMForConditionalGeneration:
 
 
 def _assemble(
-    config: MedVLMConfig, spec: EncoderSpec, decoder: str | Options, seed: int
+    config: MedVLMConfig, spec: EncoderSpec, decoder: str | Options, seed: int, dtype: torch.dtype | None
 ) -> MedVLMForConditionalGeneration:
-    """Fresh parts are initialised from the seed, pretrained ones are read straight into place."""
+    """Fresh parts are initialised from the seed; pretrained ones are read straight into place."""
     if spec.weights is None and not isinstance(decoder, str):
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(seed)
-            return MedVLMForConditionalGeneration(config)
-    raise NotImplementedError
+            fresh: MedVLMForConditionalGeneration = MedVLMForConditionalGeneration._from_config(config, dtype=dtype)
+            return fresh
+    model = _empty(config)
+    causal = load_decoder(decoder, config.text_config, seed=seed, dtype=dtype, attention=config._attn_implementation)
+    model.model.vision_tower = spec.build(seed=seed, dtype=causal.dtype)
+    model.model.language_model, model.lm_head = causal.model, causal.lm_head
+    model.config.vision_config, model.config.text_config = model.model.vision_tower.config, causal.config
+    _fresh_projector(model, seed)
+    model.tie_weights()
+    return model
+
+
+def _fresh_projector(model: MedVLMForConditionalGeneration, seed: int) -> None:
+    """Real start values for the parts that no checkpoint has."""
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)
+        for name, part in {"multi_modal_projector": new_projector, "volume_compressor": new_compressor}.items():
+            module = part(model.config).to(model.model.language_model.dtype)
+            module.apply(model._init_weights)
+            setattr(model.model, name, module)
 
 
 def _generation(model: MedVLMForConditionalGeneration, tokenizer: PreTrainedTokenizerBase) -> GenerationConfig:

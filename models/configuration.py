@@ -29,10 +29,10 @@ class MedVLMConfig(PreTrainedConfig):
     model_type = "medvlm"
     sub_configs = {"vision_config": AutoConfig, "text_config": AutoConfig}  # noqa: RUF012
 
-    vision_config: dict[str, Any] | PreTrainedConfig | None = None
-    text_config: dict[str, Any] | PreTrainedConfig | None = None
-    projector: dict[str, Any] | None = None
-    compressor: dict[str, Any] | None = None
+    vision_config: Any = None
+    text_config: Any = None
+    projector: Any = None
+    compressor: Any = None
     vision_layer: int = -1
     slice_chunk: int = 16
     image_token_id: int | None = None

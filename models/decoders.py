@@ -10,6 +10,8 @@ from transformers import CONFIG_MAPPING, AutoConfig, AutoModelForCausalLM, PreTr
 
 from medvlm.study import WeightsError
 
+from .weights import check_complete, check_source, explained
+
 
 def decoder_config(decoder: str | Mapping[str, Any]) -> PreTrainedConfig:
     """The configuration of a decoder, without its weights.
@@ -21,7 +23,8 @@ def decoder_config(decoder: str | Mapping[str, Any]) -> PreTrainedConfig:
         WeightsError: If it is no text decoder that reads embeddings.
     """
     if isinstance(decoder, str):
-        config = AutoConfig.from_pretrained(decoder)
+        with explained(decoder):
+            config: PreTrainedConfig = AutoConfig.from_pretrained(decoder, trust_remote_code=False)
     else:
         options = dict(decoder)
         model_type = options.pop("model_type", None)
@@ -32,30 +35,71 @@ def decoder_config(decoder: str | Mapping[str, Any]) -> PreTrainedConfig:
         config = CONFIG_MAPPING[model_type].from_dict(options)
     if config.get_text_config() is not config:
         raise WeightsError(
-            f"{config.model_type!r} holds more than a text decoder. Use it as it is with load_vlm, or name its text model."
+            f"{config.model_type!r} holds more than a text decoder. Use it whole with load_vlm, or name a text model."
         )
     if getattr(config, "hidden_size_per_layer_input", 0):
         raise WeightsError(f"{config.model_type!r} with per-layer embeddings cannot read image tokens; set it to 0.")
     return config
 
 
-def load_decoder(decoder: str | Mapping[str, Any], config: PreTrainedConfig, *, seed: int = 0) -> PreTrainedModel:
+def load_decoder(
+    decoder: str | Mapping[str, Any],
+    config: PreTrainedConfig,
+    *,
+    seed: int = 0,
+    dtype: torch.dtype | None = None,
+    attention: str | None = None,
+) -> PreTrainedModel:
     """The decoder with its language head: pretrained where ``decoder`` names one, else initialised from ``seed``.
 
+    Args:
+        decoder: Folder or Hub name, or the numbers of a fresh one.
+        config: The configuration that it must have in the end; its vocabulary may be larger than that of the weights.
+        seed: Start of fresh parameters.
+        dtype: Number type; that of the weights, else float32, if None.
+        attention: Attention implementation.
+
     Raises:
-        WeightsError: If its embeddings and head are not where a composed model can share them.
+        WeightsError: If the weights are missing or pickled, or its embeddings and head are not where a composed model
+            can share them.
     """
-    if isinstance(decoder, str):
-        model = AutoModelForCausalLM.from_pretrained(decoder, config=config, use_safetensors=True)
-    else:
-        with torch.random.fork_rng(devices=[]):
-            torch.manual_seed(seed)
-            model = AutoModelForCausalLM.from_config(config)
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)
+        model = _pretrained(decoder, dtype, attention) if isinstance(decoder, str) else _fresh(config, dtype, attention)
+        _check_layout(model)
+        if model.config.vocab_size != config.vocab_size:
+            model.resize_token_embeddings(config.vocab_size, mean_resizing=False)
+    for name in ("pad_token_id", "eos_token_id", "bos_token_id"):
+        setattr(model.config, name, getattr(config, name))
+    return model
+
+
+def _pretrained(decoder: str, dtype: torch.dtype | None, attention: str | None) -> PreTrainedModel:
+    name = check_source(decoder)
+    with explained(name):
+        loaded: Any = AutoModelForCausalLM.from_pretrained(
+            name,
+            dtype=dtype or "auto",
+            attn_implementation=attention,
+            use_safetensors=True,
+            trust_remote_code=False,
+            output_loading_info=True,
+        )
+    check_complete(name, loaded[1])
+    model: PreTrainedModel = loaded[0]
+    return model
+
+
+def _fresh(config: PreTrainedConfig, dtype: torch.dtype | None, attention: str | None) -> PreTrainedModel:
+    model: PreTrainedModel = AutoModelForCausalLM.from_config(config, dtype=dtype, attn_implementation=attention)
+    return model
+
+
+def _check_layout(model: PreTrainedModel) -> None:
     names = {name for name, _ in model.named_parameters(remove_duplicate=False)}
-    wanted = {"model.embed_tokens.weight", "lm_head.weight"}
-    if not wanted <= names:
+    missing = sorted({"model.embed_tokens.weight", "lm_head.weight"} - names)
+    if missing:
         raise WeightsError(
-            f"Decoder {config.model_type!r} lacks {', '.join(sorted(wanted - names))}; choose a Llama-, Qwen-, Gemma- or "
+            f"Decoder {model.config.model_type!r} lacks {', '.join(missing)}; choose a Llama-, Qwen-, Gemma- or "
             "Mistral-like one."
         )
-    return model

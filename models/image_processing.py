@@ -70,7 +70,7 @@ class MedVLMImageProcessor(BaseImageProcessor):
         self, images: Pixels | Sequence[Pixels], *, return_tensors: str | None = None, **kwargs: Any
     ) -> BatchFeature:
         """Stack images to ``pixel_values`` (N, 3, H, W)."""
-        many = list(images) if isinstance(images, list | tuple) else [images]
+        many: list[Any] = list(images) if isinstance(images, list | tuple) else [images]
         return BatchFeature({"pixel_values": stack([self.pixels(image) for image in many])}, tensor_type=return_tensors)
 
 

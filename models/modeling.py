@@ -13,13 +13,27 @@ import torch
 from torch import nn
 from transformers import AutoModel, Cache, GenerationMixin, PreTrainedModel
 from transformers import initialization as init
-from transformers.modeling_outputs import BaseModelOutputWithPooling, CausalLMOutputWithPast, ModelOutput
+from transformers.modeling_outputs import CausalLMOutputWithPast
+from transformers.utils.generic import ModelOutput
 
 from .configuration import MedVLMConfig
 from .encoders import encode
 from .projectors import Perceiver, build_compressor, build_projector
 
-Encoded = Mapping[str, BaseModelOutputWithPooling]
+Encoded = Mapping[str, ModelOutput]
+
+
+@dataclass
+class ImageFeatures(ModelOutput):
+    """Decoder tokens of images or volumes.
+
+    Attributes:
+        last_hidden_state: All of them, stacked.
+        pooler_output: One (tokens, width) an image or volume.
+    """
+
+    last_hidden_state: torch.Tensor | None = None
+    pooler_output: list[torch.Tensor] | None = None
 
 
 @dataclass
@@ -45,7 +59,7 @@ class MedVLMPreTrainedModel(PreTrainedModel):
     config: MedVLMConfig
     config_class = MedVLMConfig
     base_model_prefix = "model"
-    input_modalities = ("image", "video", "text")
+    input_modalities = ["image", "video", "text"]  # noqa: RUF012
     supports_gradient_checkpointing = True
     _skip_keys_device_placement = ["past_key_values"]  # noqa: RUF012
     _supports_sdpa = True
@@ -59,30 +73,46 @@ class MedVLMPreTrainedModel(PreTrainedModel):
         if isinstance(module, Perceiver):
             init.normal_(module.latents, mean=0.0, std=0.02)
 
-    def _set_gradient_checkpointing(self, enable: bool = True, **kwargs: Any) -> None:
-        super()._set_gradient_checkpointing(enable=enable, **kwargs)
+    def _set_gradient_checkpointing(self, enable: bool = True, *args: Any, **kwargs: Any) -> None:
+        super()._set_gradient_checkpointing(enable, *args, **kwargs)
         tower = self.get_encoder("image")
         if tower.config.model_type == "timm_wrapper":
             tower.timm_model.set_grad_checkpointing(enable)
 
 
+def new_projector(config: MedVLMConfig) -> nn.Module:
+    """The projector that ``config`` describes."""
+    traits = config.vision_traits
+    return build_projector(
+        **config.projector, width_in=traits.width, width_out=config.text_config.hidden_size, grid=traits.grid
+    )
+
+
+def new_compressor(config: MedVLMConfig) -> nn.Module:
+    """The volume compressor that ``config`` describes."""
+    return build_compressor(**config.compressor, width=config.text_config.hidden_size, grid=config.slice_grid)
+
+
 class MedVLMModel(MedVLMPreTrainedModel):
     """Encoder, projector, compressor and decoder, without the language head."""
 
+    vision_tower: PreTrainedModel
+    language_model: PreTrainedModel
+    multi_modal_projector: nn.Module
+    volume_compressor: nn.Module
+
     def __init__(self, config: MedVLMConfig) -> None:
         super().__init__(config)
-        traits, width = config.vision_traits, config.text_config.hidden_size
         self.vision_tower = AutoModel.from_config(config.vision_config)
-        self.multi_modal_projector = build_projector(
-            **config.projector, width_in=traits.width, width_out=width, grid=traits.grid
-        )
-        self.volume_compressor = build_compressor(**config.compressor, width=width, grid=config.slice_grid)
+        self.multi_modal_projector = new_projector(config)
+        self.volume_compressor = new_compressor(config)
         self.language_model = AutoModel.from_config(config.text_config)
         self.post_init()
 
     def get_input_embeddings(self) -> nn.Module:
         """The decoder's token embeddings."""
-        return self.language_model.get_input_embeddings()
+        embeddings: nn.Module = self.language_model.get_input_embeddings()
+        return embeddings
 
     def set_input_embeddings(self, value: nn.Module) -> None:
         """Replace the decoder's token embeddings."""
@@ -102,14 +132,14 @@ class MedVLMModel(MedVLMPreTrainedModel):
         projected: torch.Tensor = self.multi_modal_projector(tokens)
         return projected
 
-    def get_image_features(self, pixel_values: torch.Tensor, **kwargs: Any) -> BaseModelOutputWithPooling:
+    def get_image_features(self, pixel_values: torch.Tensor, **kwargs: Any) -> ImageFeatures:
         """Decoder tokens of images (N, 3, H, W); ``pooler_output`` lists one (tokens, width) an image."""
         projected = self.project(pixel_values)
-        return BaseModelOutputWithPooling(last_hidden_state=projected, pooler_output=list(projected))
+        return ImageFeatures(last_hidden_state=projected, pooler_output=list(projected))
 
     def get_video_features(
         self, pixel_values_videos: torch.Tensor | Sequence[torch.Tensor], **kwargs: Any
-    ) -> BaseModelOutputWithPooling:
+    ) -> ImageFeatures:
         """Decoder tokens of volumes (M, S, 3, H, W), or of a list of (S, 3, H, W) with different S.
 
         Slices pass the encoder in chunks, so that memory without gradients does not grow with the volume.
@@ -118,7 +148,7 @@ class MedVLMModel(MedVLMPreTrainedModel):
         for volume in pixel_values_videos:
             slices = torch.cat([self.project(chunk) for chunk in volume.split(self.config.slice_chunk)])
             compressed.append(self.volume_compressor(slices))
-        return BaseModelOutputWithPooling(last_hidden_state=torch.stack(compressed), pooler_output=compressed)
+        return ImageFeatures(last_hidden_state=torch.stack(compressed), pooler_output=compressed)
 
     def forward(
         self,
@@ -145,7 +175,7 @@ class MedVLMModel(MedVLMPreTrainedModel):
             encoded["video"] = self.get_video_features(pixel_values_videos)
         for kind, token_id in (("image", self.config.image_token_id), ("video", self.config.video_token_id)):
             if encoded.get(kind) is not None:
-                embeds = self._place(encoded[kind].pooler_output, kind, token_id, input_ids, embeds)
+                embeds = self._place(encoded[kind]["pooler_output"], kind, token_id, input_ids, embeds)
         outputs = self.language_model(
             inputs_embeds=embeds,
             attention_mask=attention_mask,
@@ -164,7 +194,7 @@ class MedVLMModel(MedVLMPreTrainedModel):
         self,
         features: Sequence[torch.Tensor],
         kind: str,
-        token_id: int,
+        token_id: int | None,
         input_ids: torch.Tensor | None,
         embeds: torch.Tensor,
     ) -> torch.Tensor:
@@ -177,8 +207,8 @@ class MedVLMModel(MedVLMPreTrainedModel):
         places = int(mask.sum())
         if places != len(flat):
             raise ValueError(
-                f"The text has {places} {kind} placeholders, the {len(features)} {kind}(s) given have {len(flat)} tokens. "
-                "Make the inputs with the processor, which expands one placeholder an image to its tokens."
+                f"The text has {places} {kind} placeholders, the {len(features)} {kind}(s) given have {len(flat)} "
+                "tokens. Make the inputs with the processor, which expands one placeholder an image to its tokens."
             )
         return embeds.masked_scatter(mask.unsqueeze(-1), flat)
 
@@ -186,6 +216,8 @@ class MedVLMModel(MedVLMPreTrainedModel):
 class MedVLMForConditionalGeneration(MedVLMPreTrainedModel, GenerationMixin):
     """The composed model with its language head."""
 
+    model: MedVLMModel
+    lm_head: nn.Linear
     _tied_weights_keys = {"lm_head.weight": "model.language_model.embed_tokens.weight"}  # noqa: RUF012
 
     def __init__(self, config: MedVLMConfig) -> None:
@@ -206,7 +238,7 @@ class MedVLMForConditionalGeneration(MedVLMPreTrainedModel, GenerationMixin):
         """The language head's linear map."""
         return self.lm_head
 
-    def set_output_embeddings(self, value: nn.Module) -> None:
+    def set_output_embeddings(self, value: nn.Linear) -> None:
         """Replace the language head's linear map."""
         self.lm_head = value
 
@@ -218,13 +250,13 @@ class MedVLMForConditionalGeneration(MedVLMPreTrainedModel, GenerationMixin):
         """The vision encoder."""
         return self.model.vision_tower
 
-    def get_image_features(self, pixel_values: torch.Tensor, **kwargs: Any) -> BaseModelOutputWithPooling:
+    def get_image_features(self, pixel_values: torch.Tensor, **kwargs: Any) -> ImageFeatures:
         """Decoder tokens of images, see ``MedVLMModel.get_image_features``."""
         return self.model.get_image_features(pixel_values, **kwargs)
 
     def get_video_features(
         self, pixel_values_videos: torch.Tensor | Sequence[torch.Tensor], **kwargs: Any
-    ) -> BaseModelOutputWithPooling:
+    ) -> ImageFeatures:
         """Decoder tokens of volumes, see ``MedVLMModel.get_video_features``."""
         return self.model.get_video_features(pixel_values_videos, **kwargs)
 

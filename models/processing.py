@@ -73,11 +73,11 @@ class MedVLMProcessor(ProcessorMixin):
         ids: list[int] = self.tokenizer(self.expand(text), add_special_tokens=False)["input_ids"]
         return ids
 
-    def replace_image_token(self, image_inputs: dict[str, Any], image_idx: int, **kwargs: Any) -> str:
+    def replace_image_token(self, image_inputs: Any, image_idx: int, **kwargs: Any) -> str:
         """What one image placeholder becomes."""
         return self.image_token * self.image_seq_length
 
-    def replace_video_token(self, video_inputs: dict[str, Any], video_idx: int, **kwargs: Any) -> str:
+    def replace_video_token(self, video_inputs: Any, video_idx: int, **kwargs: Any) -> str:
         """What one volume placeholder becomes."""
         return self.video_token * self.video_seq_length
 
@@ -98,11 +98,11 @@ class MedVLMProcessor(ProcessorMixin):
             return stack([self.image_processor.pixels(frame) for frame in video])
         return self.image_processor.pixels(video)
 
-    def _process_images(self, images: list[torch.Tensor], **kwargs: Any) -> tuple[BatchFeature, list[str]]:
+    def _process_images(self, images: Any, **kwargs: Any) -> tuple[BatchFeature, list[str]]:
         processed = self.image_processor(images, **kwargs)
         return processed, [self.replace_image_token(processed, index) for index in range(len(images))]
 
-    def _process_videos(self, videos: list[torch.Tensor], **kwargs: Any) -> tuple[BatchFeature, list[str]]:
+    def _process_videos(self, videos: Any, **kwargs: Any) -> tuple[BatchFeature, list[str]]:
         processed = self.video_processor(videos, **kwargs)
         return processed, [self.replace_video_token(processed, index) for index in range(len(videos))]
 

@@ -51,7 +51,8 @@ def train_tokenizer(texts: Iterable[str], vocab_size: int = 2048) -> PreTrainedT
         clean_up_tokenization_spaces=False,
     )
     tokenizer.chat_template = with_images(SHORT)
-    return add_placeholders(tokenizer)
+    add_placeholders(tokenizer)
+    return tokenizer
 
 
 def add_placeholders(tokenizer: PreTrainedTokenizerBase) -> PreTrainedTokenizerBase:

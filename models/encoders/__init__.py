@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from . import siglip as _siglip
-from . import timm_vit as _timm_vit
 from .features import encode
 from .registry import EncoderSpec, create_encoder, encoder_spec, find_encoder, list_encoders, register_encoder
+from .siglip import siglip, siglip_tiny
+from .timm_vit import timm_vit
 from .traits import Traits, image_size, read_traits
 
 __all__ = [
@@ -19,4 +19,7 @@ __all__ = [
     "list_encoders",
     "read_traits",
     "register_encoder",
+    "siglip",
+    "siglip_tiny",
+    "timm_vit",
 ]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import torch
 from einops import rearrange
-from transformers import PreTrainedModel
+from transformers import PreTrainedModel, TimmWrapperModel
 
 from .traits import Traits
 
@@ -19,10 +19,11 @@ def encode(tower: PreTrainedModel, pixels: torch.Tensor, traits: Traits, layer: 
         layer: Which layer's output: -1 the last one after its norm, -2 the one before, and so on.
     """
     pixels = pixels.to(device=tower.device, dtype=tower.dtype)
-    if layer == -1:
-        return tower(pixels).last_hidden_state[:, traits.prefix :]
-    if tower.config.model_type == "timm_wrapper":
+    if layer != -1 and isinstance(tower, TimmWrapperModel):
         depth = len(tower.timm_model.blocks)
-        maps = tower(pixels, output_hidden_states=[depth + layer]).hidden_states[0]
-        return rearrange(maps, "b c h w -> b (h w) c")
-    return tower(pixels, output_hidden_states=True).hidden_states[layer][:, traits.prefix :]
+        maps: torch.Tensor = tower(pixels, output_hidden_states=[depth + layer]).hidden_states[0]
+        flat: torch.Tensor = rearrange(maps, "b c h w -> b (h w) c")
+        return flat
+    output = tower(pixels, output_hidden_states=layer != -1)
+    tokens: torch.Tensor = output.last_hidden_state if layer == -1 else output.hidden_states[layer]
+    return tokens[:, traits.prefix :]

@@ -13,6 +13,7 @@ from typing import Any
 import torch
 from transformers import AutoModel, PreTrainedConfig, PreTrainedModel
 
+from ..weights import check_complete, check_source, explained
 from .traits import Traits, image_size, read_traits
 
 
@@ -46,13 +47,27 @@ class EncoderSpec:
         """Patch tokens of one image."""
         return self.traits.tokens
 
-    def build(self, *, seed: int = 0) -> PreTrainedModel:
-        """The encoder itself: loaded from ``weights`` or initialised from ``seed``."""
+    def build(self, *, seed: int = 0, dtype: torch.dtype | None = None) -> PreTrainedModel:
+        """The encoder itself: loaded from ``weights``, or initialised from ``seed``.
+
+        Raises:
+            WeightsError: If the weights are missing, pickled or of another architecture.
+        """
         if self.weights is not None:
-            return AutoModel.from_pretrained(self.weights, config=self.config, use_safetensors=True)
+            return self._pretrained(check_source(self.weights), dtype)
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(seed)
-            return AutoModel.from_config(self.config)
+            model: PreTrainedModel = AutoModel.from_config(self.config, dtype=dtype)
+            return model
+
+    def _pretrained(self, source: str, dtype: torch.dtype | None) -> PreTrainedModel:
+        with explained(source):
+            model, report = AutoModel.from_pretrained(
+                source, config=self.config, dtype=dtype or "auto", use_safetensors=True, output_loading_info=True
+            )
+        check_complete(source, report)
+        loaded: PreTrainedModel = model
+        return loaded
 
 
 Builder = Callable[..., EncoderSpec]

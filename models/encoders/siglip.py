@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from transformers import AutoConfig, SiglipVisionConfig
 
+from medvlm.study import WeightsError
+
+from ..weights import explained
 from .registry import EncoderSpec, register_encoder
 
 
@@ -28,12 +31,16 @@ def siglip(
         layers: Transformer blocks.
         heads: Attention heads.
         hidden: Channels inside a block's MLP.
+
+    Raises:
+        WeightsError: If ``weights`` is no SigLIP.
     """
     if weights is not None:
-        config = AutoConfig.from_pretrained(weights)
+        with explained(weights):
+            config = AutoConfig.from_pretrained(weights, trust_remote_code=False)
         config = config.vision_config if config.model_type == "siglip" else config
         if config.model_type != "siglip_vision_model":
-            raise ValueError(f"{weights} holds a {config.model_type!r}, expected siglip or siglip_vision_model.")
+            raise WeightsError(f"{weights} holds a {config.model_type!r}, expected siglip or siglip_vision_model.")
         config.vision_use_head = False
         return EncoderSpec(config, weights)
     return EncoderSpec(

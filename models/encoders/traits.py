@@ -79,7 +79,8 @@ def image_size(config: PreTrainedConfig) -> tuple[int, int]:
     """Height and width in pixels that the encoder of ``config`` takes."""
     if config.model_type != "timm_wrapper":
         return pair(config.image_size)
-    return _timm_model(config.architecture, json.dumps(config.model_args or {}, sort_keys=True)).patch_embed.img_size
+    model = _timm_model(config.architecture, json.dumps(config.model_args or {}, sort_keys=True))
+    return pair(model.patch_embed.img_size)
 
 
 @lru_cache(maxsize=32)

@@ -1,0 +1,77 @@
+"""Load a model and its processor from a folder or the Hub: ours, or any image-text-to-text model of transformers."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import torch
+from transformers import AutoConfig, AutoModelForImageTextToText, AutoProcessor, PreTrainedConfig, PreTrainedModel
+from transformers.models.auto.modeling_auto import MODEL_FOR_IMAGE_TEXT_TO_TEXT_MAPPING
+
+from medvlm.study import WeightsError
+
+from .parts import load_lora
+from .processing import MedVLMProcessor
+from .weights import check_complete, check_source, explained
+
+
+def load_vlm(
+    source: str | Path,
+    *,
+    adapter: str | Path | None = None,
+    dtype: torch.dtype | str = "auto",
+    device: torch.device | str = "cpu",
+) -> tuple[PreTrainedModel, Any]:
+    """Load a model, in evaluation mode, and its processor. Pickled weights and remote code are never run.
+
+    Args:
+        source: Folder or Hub name of any image-text-to-text model.
+        adapter: Folder or Hub name of LoRA weights saved apart.
+        dtype: Number type of the weights; that of the file if ``auto``.
+        device: Where the model goes.
+
+    Raises:
+        WeightsError: If the source is missing, pickled, damaged, or of another architecture.
+    """
+    name = check_source(source)
+    config = read_config(name)
+    with explained(name):
+        loaded: Any = AutoModelForImageTextToText.from_pretrained(
+            name, config=config, dtype=dtype, use_safetensors=True, trust_remote_code=False, output_loading_info=True
+        )
+        processor = AutoProcessor.from_pretrained(name, trust_remote_code=False)
+    model, report = loaded
+    check_complete(name, report)
+    _check_counts(name, config, processor)
+    if adapter is not None:
+        load_lora(model, adapter)
+    return model.to(device).eval(), processor
+
+
+def read_config(source: str) -> PreTrainedConfig:
+    """The configuration of an image-text-to-text model.
+
+    Raises:
+        WeightsError: If it is unreadable, needs remote code, or describes another kind of model.
+    """
+    with explained(source):
+        config: PreTrainedConfig = AutoConfig.from_pretrained(source, trust_remote_code=False)
+    if type(config) not in MODEL_FOR_IMAGE_TEXT_TO_TEXT_MAPPING:
+        raise WeightsError(
+            f"{source} holds a {config.model_type!r} model, which does not read images and text. A text-only model can "
+            "be the decoder of build_vlm."
+        )
+    return config
+
+
+def _check_counts(source: str, config: PreTrainedConfig, processor: Any) -> None:
+    if not isinstance(processor, MedVLMProcessor):
+        return
+    counted = (processor.count_tokens("image"), processor.count_tokens("volume"))
+    built = (config.image_tokens, config.volume_tokens)
+    if counted != built:
+        raise WeightsError(
+            f"{source}: the processor writes {counted} placeholders an image and a volume, the model has {built}; "
+            "processor_config.json and config.json are of different models."
+        )

@@ -1,0 +1,141 @@
+"""The parts of a model (vision, projector, decoder): freeze them, count them, adapt them by LoRA."""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from collections.abc import Collection, Sequence
+from pathlib import Path
+from typing import Literal, get_args
+
+from peft import LoraConfig
+from torch import nn
+from transformers import PreTrainedModel
+
+from .weights import check_source, explained
+
+Part = Literal["vision", "projector", "decoder"]
+PARTS: tuple[Part, ...] = get_args(Part)
+
+_PROJECTOR = re.compile(
+    r"(^|\.)(multi_modal_projector|volume_compressor|connector|mlp1|embed_vision|visual\.(deepstack_)?merger\w*)(\.|$)"
+)
+_VISION = re.compile(r"(^|\.)(vision_tower|vision_model|visual|vision_encoder|image_tower)(\.|$)")
+
+
+def part_of(name: str) -> Part:
+    """Which part a parameter or module belongs to, by its name in the model.
+
+    Examples:
+        >>> part_of("model.vision_tower.encoder.layers.0.mlp.fc1.weight"), part_of("lm_head.weight")
+        ('vision', 'decoder')
+        >>> part_of("model.visual.merger.norm.weight")
+        'projector'
+    """
+    if _PROJECTOR.search(name):
+        return "projector"
+    return "vision" if _VISION.search(name) else "decoder"
+
+
+def count_parameters(model: nn.Module) -> dict[str, int]:
+    """Parameters of each part; tied ones count once. Works on the meta device too."""
+    counts: Counter[str] = Counter(dict.fromkeys(PARTS, 0))
+    for name, parameter in model.named_parameters():
+        counts[part_of(name)] += parameter.numel()
+    return dict(counts)
+
+
+def freeze(model: nn.Module, parts: Collection[str] = PARTS) -> None:
+    """Freeze these parts and unfreeze the others; LoRA weights in a frozen part stay trainable.
+
+    Raises:
+        ValueError: If a part is unknown.
+    """
+    _check(parts)
+    for name, parameter in model.named_parameters():
+        parameter.requires_grad_(part_of(name) not in parts or "lora_" in name)
+
+
+def add_lora(
+    model: PreTrainedModel,
+    parts: Sequence[str] = ("decoder",),
+    *,
+    rank: int = 16,
+    alpha: int = 32,
+    dropout: float = 0.0,
+    also_train: Sequence[str] = (),
+) -> None:
+    """Put LoRA on all linear maps of these parts, in place; everything else is frozen.
+
+    Adapters are turned off and on by ``model.disable_adapters()`` and ``enable_adapters()``. ``save_lora`` writes
+    them apart from the model.
+
+    Args:
+        model: The model; its class does not change.
+        parts: Where adapters go.
+        rank: Rank of the update.
+        alpha: The update is scaled by alpha / rank.
+        dropout: Dropout before the adapter.
+        also_train: Parts that are trained whole and saved with the adapters.
+
+    Raises:
+        ValueError: If a part is unknown, or has no linear map.
+    """
+    _check([*parts, *also_train])
+    if "decoder" in also_train:
+        raise ValueError("also_train takes vision and projector; a decoder that is trained whole needs no adapters.")
+    whole = _whole_modules(model, also_train)
+    model.add_adapter(
+        LoraConfig(
+            r=rank,
+            lora_alpha=alpha,
+            lora_dropout=dropout,
+            target_modules="|".join(lora_targets(model, parts)),
+            modules_to_save=whole or None,
+        )
+    )
+
+
+def lora_targets(model: PreTrainedModel, parts: Sequence[str]) -> list[str]:
+    """Patterns that match the linear maps of these parts and nothing else, the language head excepted."""
+    head = model.get_output_embeddings()
+    names = [
+        name
+        for name, module in model.named_modules()
+        if isinstance(module, nn.Linear) and module is not head and part_of(name) in parts
+    ]
+    if not names:
+        raise ValueError(f"parts={list(parts)} have no linear map that LoRA could adapt.")
+    return sorted({re.sub(r"(?<=\\\.)\d+(?=\\\.)", r"\\d+", re.escape(name)) for name in names})
+
+
+def save_lora(model: PreTrainedModel, folder: str | Path) -> None:
+    """Write the adapters (``adapter_model.safetensors``, ``adapter_config.json``) without the model."""
+    model.save_pretrained(str(folder))
+
+
+def load_lora(model: PreTrainedModel, source: str | Path) -> None:
+    """Load adapters onto the model they were made for.
+
+    Raises:
+        WeightsError: If they are missing, pickled or made for another model.
+    """
+    name = check_source(source, config="adapter_config.json", adapter=True)
+    with explained(name):
+        model.load_adapter(name)
+
+
+def _whole_modules(model: nn.Module, parts: Sequence[str]) -> list[str]:
+    """Topmost modules of these parts that have parameters."""
+    found: list[str] = []
+    for name, module in model.named_modules():
+        inside = any(name.startswith(f"{above}.") for above in found)
+        if name and part_of(name) in parts and not inside and next(module.parameters(), None) is not None:
+            found.append(name)
+    return found
+
+
+def _check(parts: Collection[str]) -> None:
+    unknown = sorted(set(parts) - set(PARTS))
+    if unknown:
+        raise ValueError(f"Unknown part(s) {', '.join(unknown)}; a model has {', '.join(PARTS)}.")
