@@ -112,7 +112,8 @@ class StudyData(lightning.LightningDataModule):
         Args:
             stage: ``fit``, ``validate``, ``test`` or None for all.
         """
-        needed = {"fit": ("train", "validate"), "validate": ("validate",), "test": ("test",)}
+        fit = ("train", "validate") if self.validate_share else ("train",)  # a set need not have a validate split
+        needed = {"fit": fit, "validate": ("validate",), "test": ("test",)}
         for split in needed.get(stage or "", ("train", "validate", "test")):
             if split not in self.samples:
                 self._load(split)
