@@ -1,1 +1,1 @@
-"""phantoms."""
+"""Virtual patients: images, reports and questions from analytic anatomy. PHANTOM - NOT A PATIENT."""
