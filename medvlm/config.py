@@ -41,7 +41,7 @@ class ModelSettings(Settings):
     freeze: list[Literal["vision", "projector", "decoder"]] = []
     """Parts that are not trained."""
     lora: dict[str, Any] | None = None
-    """Options of peft's LoRA (``r``, ``lora_alpha``, ...) and ``parts``; None trains the weights themselves."""
+    """``parts``, ``rank``, ``alpha``, ``dropout``: adapters on these parts, all else frozen; None trains the weights."""
 
 
 class DataSettings(Settings):
@@ -68,7 +68,7 @@ class Stage(Settings):
 
     name: str
     start: str | None = None
-    """The earlier stage whose model this one starts from; None takes the one before."""
+    """The earlier stage whose model this one starts from, or ``init``; None takes the one before."""
     steps: Annotated[int, Field(ge=1)] = 100
     """Batches; a batch is one optimiser step (``mu`` of them in GRPO)."""
     images: Annotated[int, Field(ge=1)] = 16
@@ -87,8 +87,12 @@ class Stage(Settings):
     """Keep training samples whose categories have these values."""
     kinds: list[str] | None = None
     """Keep training samples of these kinds of answer."""
+    options: dict[str, Any] = {}
+    """Keyword arguments of the set's loader, over those of the data section."""
     evaluate: bool = True
     """Whether the stage's model is scored on the test split."""
+    baselines: list[Literal["majority", "blank", "shuffled"]] | None = None
+    """What else is scored beside it; None takes those of the evaluate section."""
 
 
 class SFTStage(Stage):
@@ -133,8 +137,8 @@ class EvaluateSettings(Settings):
     """Images answered together."""
     max_new_tokens: Annotated[int, Field(ge=1)] = 64
     baselines: list[Literal["majority", "blank", "shuffled"]] = ["majority", "blank", "shuffled"]
-    protocols: list[str] | None = None
-    """Protocols by name; None takes the one of the set."""
+    protocol: str | None = None
+    """Protocol by name; None takes the one of the set."""
 
 
 class TrainerSettings(Settings):
@@ -187,7 +191,7 @@ class Recipe(Settings):
         for stage in self.stages:
             if stage.name in seen:
                 raise ValueError(f"two stages are called {stage.name!r}")
-            if stage.start is not None and stage.start not in seen:
+            if stage.start not in (None, "init", *seen):
                 raise ValueError(f"stage {stage.name!r} starts from {stage.start!r}, which is no earlier stage {seen}")
             seen.append(stage.name)
         return self

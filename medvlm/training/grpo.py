@@ -22,6 +22,7 @@ from torch import Tensor
 
 from medvlm.generation.engine import Ask, ask_tree, encode_images
 from medvlm.generation.sampling import sample
+from medvlm.models.merge import has_adapter
 from medvlm.training.losses import (
     Aggregate,
     Scale,
@@ -35,7 +36,7 @@ from medvlm.training.losses import (
 from medvlm.training.objective import Micro, Objective
 from medvlm.training.rewards import find_reward
 from medvlm.training.rollouts import Rollout, RolloutLog, health
-from medvlm.tree import branch_logps, pack, unwrap
+from medvlm.tree import branch_logps, pack
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,7 +85,7 @@ class GRPO(Objective):
 
     def on_fit_start(self) -> None:
         """Freeze the reference before the first step; an adapter needs none, it is switched off."""
-        if self.options.beta and unwrap(self.model) is self.model and not self._frozen:
+        if self.options.beta and not has_adapter(self.model) and not self._frozen:
             self._frozen.append(deepcopy(self.model).requires_grad_(False).eval())
 
     def updates(self, batch: Sequence[Ask]) -> Iterator[tuple[list[Micro], Mapping[str, float]]]:
@@ -203,8 +204,9 @@ class GRPO(Objective):
             yield self._frozen[0].to(self.device)
             return
         training = self.model.training
-        with self.model.disable_adapter():
-            yield self.model.eval()
+        self.model.disable_adapters()
+        yield self.model.eval()
+        self.model.enable_adapters()
         self.model.train(training)
 
     def forward(self, micro: Micro) -> tuple[Tensor, Tensor]:

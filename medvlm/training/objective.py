@@ -163,6 +163,10 @@ class Objective(lightning.LightningModule):
         total = self.all_gather(torch.tensor(list(counts.values()), device=self.device)).reshape(world, -1).sum(0)
         return {name: max(1.0, float(value)) / world for name, value in zip(counts, total, strict=True)}
 
+    def transfer_batch_to_device(self, batch: Any, device: torch.device, dataloader_idx: int) -> Any:
+        """Leave the batch where it is: one tensor object is one image, and images move once they are stacked."""
+        return batch
+
     def trained(self) -> list[torch.nn.Parameter]:
         """Parameters that are trained."""
         return [parameter for parameter in self.model.parameters() if parameter.requires_grad]

@@ -1,0 +1,156 @@
+"""From a recipe to a model, its processor and its data."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from medvlm.config import DataSettings, ModelSettings, Recipe, Stage
+from medvlm.datamodules.augment import augment
+from medvlm.datamodules.cache import PixelCache
+from medvlm.datamodules.data import Drawn, StudyData
+from medvlm.generation.engine import Ask
+from medvlm.generation.prompts import REASONING, reference_text, user_text
+from medvlm.intensity import RECIPES, IntensityRecipe
+from medvlm.models import build_vlm, load_vlm, train_tokenizer
+from medvlm.models.parts import add_lora, freeze
+from medvlm.study import ImageRef, Sample
+
+
+def intensity_recipes(names: Sequence[str] | None) -> list[IntensityRecipe] | None:
+    """Intensity recipes by name, None for the general list.
+
+    Raises:
+        ValueError: If a name is unknown.
+    """
+    if names is None:
+        return None
+    if unknown := [name for name in names if name not in RECIPES]:
+        raise ValueError(f"Unknown intensity recipes {unknown}; known: {', '.join(RECIPES)}.")
+    return [RECIPES[name] for name in names]
+
+
+def build_model(settings: ModelSettings, texts: Iterable[str], *, seed: int, meta: bool = False) -> tuple[Any, Any]:
+    """The model of a recipe and its processor.
+
+    Args:
+        settings: The recipe's model section.
+        texts: Of the training set; a decoder built from scratch gets a tokenizer that is trained on them.
+        seed: Start of every weight that is not loaded.
+        meta: Allocate no weights.
+    """
+    if settings.source is not None:
+        return load_vlm(settings.source)
+    tokenizer: Any = settings.tokenizer
+    if tokenizer is None and isinstance(settings.decoder, dict):
+        tokenizer = train_tokenizer(texts, settings.vocabulary)
+    return build_vlm(
+        encoder=settings.encoder,
+        decoder=settings.decoder,
+        projector=settings.projector,
+        compressor=settings.compressor,
+        tokenizer=tokenizer,
+        recipes=intensity_recipes(settings.intensity),
+        seed=seed,
+        meta=meta,
+    )
+
+
+def prepare_parts(model: Any, settings: ModelSettings) -> None:
+    """Freeze the parts that are not trained, or hang LoRA on those that the recipe names."""
+    if settings.lora is not None:
+        add_lora(model, **settings.lora)
+    else:
+        freeze(model, parts=tuple(settings.freeze))
+
+
+def training_texts(samples: Sequence[Sample], *, reasoning: bool) -> list[str]:
+    """Every text that training can show: prompts and answers, mined ones included."""
+    texts = [REASONING] if reasoning else []
+    for sample in samples:
+        texts += [user_text(sample), reference_text(sample, reasoning=reasoning)]
+        if sample.weak_answer is not None:
+            texts.append(reference_text(sample, reasoning=reasoning, weak=True))
+    return texts
+
+
+@dataclass(slots=True)
+class Collate:
+    """Makes the batch of an objective from drawn groups.
+
+    Args:
+        pixels: Prepared pixels of an image reference.
+        strength: Name of the augmentation of 2D images; ``none`` leaves them.
+        seed: Of the augmentation.
+        middle: Value that the prepared pixels call 0.5 of the display range.
+        half: Half of their display range.
+    """
+
+    pixels: PixelCache
+    strength: str = "none"
+    seed: int = 0
+    middle: float = 0.0
+    half: float = 1.0
+
+    def __call__(self, drawn: Sequence[Drawn]) -> list[Ask]:
+        """One ask a drawn group."""
+        return [Ask(tuple(self._image(ref, item) for ref in item.samples[0].images), item.samples) for item in drawn]
+
+    def _image(self, ref: ImageRef, item: Drawn) -> Tensor:
+        image = self.pixels(ref)
+        if self.strength == "none" or image.ndim != 3:
+            return image
+        shown = ((image - self.middle) / self.half + 1) / 2
+        array = np.ascontiguousarray(shown.permute(1, 2, 0).numpy().clip(0, 1))
+        changed = augment(self.strength)(array, (self.seed, item.epoch, item.index))
+        return (torch.from_numpy(changed).permute(2, 0, 1) * 2 - 1) * self.half + self.middle
+
+
+def data_root(settings: DataSettings, recipe: Recipe) -> Path:
+    """Where the set is; phantoms are made there when they are absent.
+
+    Raises:
+        ValueError: If the recipe names no root for a set that cannot be made.
+    """
+    if settings.set == "thorax":
+        from medvlm.datamodules.phantoms.thorax_set import make_thorax
+
+        root = settings.root or recipe.output / "data" / "thorax"
+        return Path(make_thorax(root, **settings.make))
+    if settings.root is None:
+        raise ValueError(f"Where is {settings.set!r}? Say data.root=FOLDER.")
+    return settings.root
+
+
+def stage_data(recipe: Recipe, stage: Stage, root: Path, collate: Collate) -> StudyData:
+    """The data module of a stage."""
+
+    def keep(sample: Sample) -> bool:
+        right_kind = stage.kinds is None or sample.kind in stage.kinds
+        return right_kind and all(sample.categories.get(name) == value for name, value in stage.where.items())
+
+    return StudyData(
+        recipe.data.set,
+        root,
+        collate=collate,
+        batch_size=stage.images,
+        max_questions=stage.questions,
+        num_workers=recipe.data.workers,
+        seed=recipe.seed,
+        options=recipe.data.options | stage.options,
+        keep=keep,
+    )
+
+
+def set_texts(recipe: Recipe, root: Path) -> list[str]:
+    """Training texts of the recipe's set, as its first stage reads it."""
+    unused: Any = None
+    data = stage_data(recipe, recipe.stages[0], root, unused)
+    data.setup("fit")
+    return training_texts(data.samples["train"], reasoning=recipe.reasoning)

@@ -1,0 +1,173 @@
+"""Run a recipe: its stages in one trainer, scores after each, a table and a page at the end; killed, it goes on.
+
+What a run leaves in its folder::
+
+    recipe.yaml            the recipe, complete with defaults
+    init/model             the untrained (or loaded) model
+    STAGE/model            the model after a stage: a Hugging Face folder, safetensors only
+    STAGE/steps            checkpoints of an unfinished stage
+    STAGE/logs             metrics as CSV, one attempt after each interruption
+    STAGE/rollouts         sampled completions with their rewards (GRPO)
+    STAGE/records          one line for each test question: answer, score, confidence
+    model                  the last stage's model
+    summary.json, index.html
+"""
+
+from __future__ import annotations
+
+import json
+import shutil
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+import yaml
+
+from medvlm.config import GRPOStage, Recipe, SFTStage, Stage, save_config
+from medvlm.datamodules.cache import PixelCache
+from medvlm.models import load_vlm
+from medvlm.models.merge import merge_lora
+from medvlm.study import WeightsError
+from medvlm.training.build import Collate, build_model, data_root, prepare_parts, set_texts, stage_data
+from medvlm.training.checkpoint import atomic_folder, latest_checkpoint
+from medvlm.training.grpo import GRPO, GRPOOptions
+from medvlm.training.objective import Objective, Schedule
+from medvlm.training.rollouts import RolloutLog
+from medvlm.training.sft import SFT
+from medvlm.training.trainer import build_trainer
+
+
+@dataclass(slots=True)
+class Run:
+    """A recipe on its way: where its data is, and the pixels that all stages share."""
+
+    recipe: Recipe
+    root: Path
+    pixels: PixelCache
+    middle: float
+    half: float
+
+    def collate(self) -> Collate:
+        """The collate function of a stage's loader."""
+        strength = "gentle" if self.recipe.data.augment else "none"
+        return Collate(self.pixels, strength, self.recipe.seed, self.middle, self.half)
+
+
+def prepare(recipe: Recipe) -> Run:
+    """Make the folder, the data and the model from which the first stage starts, unless they are there.
+
+    Raises:
+        ValueError: If the folder holds a run of another recipe.
+    """
+    _claim(recipe)
+    root = data_root(recipe.data, recipe)
+    start = recipe.folder / "init" / "model"
+    if not start.is_dir():
+        save_model(*build_model(recipe.model, set_texts(recipe, root), seed=recipe.seed), recipe, start)
+    _, processor = load_vlm(start)
+    images = processor.image_processor
+    cache = PixelCache(images.pixels, int(recipe.data.cache_gb * 2**30))
+    return Run(recipe, root, cache, _centre(images.image_mean), _centre(images.image_std))
+
+
+def _centre(values: Any) -> float:
+    return float(values[0]) if isinstance(values, list | tuple) else float(values)
+
+
+def _claim(recipe: Recipe) -> None:
+    """Write the recipe into its folder; what decides the weights must agree with what is there."""
+    path = recipe.folder / "recipe.yaml"
+    decisive = ("seed", "reasoning", "model", "data", "stages")
+    if path.is_file():
+        old = yaml.safe_load(path.read_text(encoding="utf-8"))
+        new = recipe.model_dump(mode="json")
+        if changed := [name for name in decisive if old.get(name) != new[name]]:
+            raise ValueError(
+                f"{recipe.folder} holds a run with other settings ({', '.join(changed)}). "
+                "Choose another place (output=FOLDER or name=NAME), or delete it."
+            )
+    save_config(recipe, path)
+
+
+def save_model(model: Any, processor: Any, recipe: Recipe, folder: Path) -> None:
+    """Save a model and its processor by one rename, with a card of what it is."""
+    card = {
+        "recipe": recipe.name,
+        "seed": recipe.seed,
+        "reasoning": recipe.reasoning,
+        "trained_on": recipe.data.set,
+        "note": recipe.note,
+        "not_for_clinical_use": True,
+    }
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    with atomic_folder(folder) as temporary:
+        model.save_pretrained(temporary)
+        processor.save_pretrained(temporary)
+        (temporary / "medvlm.json").write_text(json.dumps(card, indent=1), encoding="utf-8")
+
+
+def build_objective(recipe: Recipe, stage: SFTStage | GRPOStage, model: Any, processor: Any, folder: Path) -> Objective:
+    """The LightningModule of a stage."""
+    schedule = Schedule(stage.lr, stage.steps, stage.warmup, stage.decay, stage.weight_decay, stage.clip_norm)
+    common: dict[str, Any] = {
+        "reasoning": recipe.reasoning,
+        "micro_tokens": stage.micro_tokens,
+        "seed": recipe.seed,
+    }
+    if isinstance(stage, SFTStage):
+        return SFT(model, processor, schedule, weak=stage.weak, **common)
+    options = GRPOOptions(**{name: getattr(stage, name) for name in GRPOOptions.__slots__})
+    log = RolloutLog(folder / "rollouts")
+    return GRPO(model, processor, schedule, rewards=stage.rewards, options=options, log=log, **common)
+
+
+def start_folder(recipe: Recipe, stage: Stage) -> Path:
+    """The model that a stage starts from."""
+    names = [other.name for other in recipe.stages]
+    before = names.index(stage.name) - 1
+    return recipe.folder / (stage.start or (names[before] if before >= 0 else "init")) / "model"
+
+
+def train_stage(run: Run, stage: SFTStage | GRPOStage) -> Path:
+    """Train one stage, from its last checkpoint if there is one, and return its folder.
+
+    A finished stage (its ``model`` is there) is not trained again.
+    """
+    recipe = run.recipe
+    folder = recipe.folder / stage.name
+    if (folder / "model").is_dir():
+        return folder
+    torch.manual_seed(recipe.seed)
+    model, processor = load_vlm(start_folder(recipe, stage))
+    prepare_parts(model, recipe.model)
+    model.train()
+    module = build_objective(recipe, stage, model, processor, folder)
+    data = stage_data(recipe, stage, run.root, run.collate())
+    data.setup("fit")
+    trainer = build_trainer(recipe, stage, folder)
+    checkpoint = latest_checkpoint(folder / "steps")
+    if checkpoint is not None:
+        data.start_step = int(checkpoint.name.partition("-")[2])
+    began = time.process_time()
+    trainer.fit(module, data, ckpt_path=checkpoint, weights_only=True)
+    if module.batches_done < stage.steps:
+        raise KeyboardInterrupt(f"Stage {stage.name} stopped at batch {module.batches_done} of {stage.steps}.")
+    merge_lora(model)
+    if trainer.is_global_zero:
+        cost = {"cpu_seconds": round(time.process_time() - began, 1), "batches": stage.steps}
+        (folder / "cost.json").write_text(json.dumps(cost), encoding="utf-8")
+        save_model(model, processor, recipe, folder / "model")
+        shutil.rmtree(folder / "steps", ignore_errors=True)
+    return folder
+
+
+def check_model_folder(folder: Path) -> None:
+    """Refuse a stage folder whose model is gone.
+
+    Raises:
+        WeightsError: If there is no model.
+    """
+    if not (folder / "model" / "config.json").is_file():
+        raise WeightsError(f"{folder} has no model; train the stage first.")
