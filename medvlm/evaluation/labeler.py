@@ -1,0 +1,146 @@
+"""Which findings a chest report states, denies or leaves open: a rule labeler with the label names of CheXpert.
+
+It is named `rule_chexpert` wherever a score is printed. It is not CheXbert and not the CheXpert labeler.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import Literal
+
+from medvlm.evaluation.text import clean
+
+State = Literal["present", "absent", "uncertain"]
+NAME = "rule_chexpert"
+
+_SIZE_WORDS = (
+    "size|silhouette|is|appears|remains|seems|not|mildly|moderately|severely|markedly|massively|top|borderline|slightly"
+)
+_MENTIONS: dict[str, tuple[str, ...]] = {
+    "Enlarged Cardiomediastinum": (
+        r"(?:widen\w*|enlarge\w*|prominen\w*) (?:of the )?(?:\w+ )?(?:cardio)?mediastin\w+",
+        r"(?:cardio)?mediastin\w+ (?:(?:contour|silhouette|is|are|and|shadow) ){0,2}(?:widen|enlarg|prominen)\w*",
+    ),
+    "Cardiomegaly": (
+        r"cardiomegaly",
+        r"cardiac enlargement",
+        r"enlarge\w* (?:of the )?(?:heart|cardiac)\w*(?: silhouette)?",
+        rf"(?:heart|cardiac (?:silhouette|size|contour)|cardiomediastinal silhouette)"
+        rf" (?:(?:{_SIZE_WORDS}) ){{0,4}}enlarg\w*",
+    ),
+    "Lung Opacity": (r"opaci\w+", r"infiltrat\w+", r"air-?space disease", r"interstitial (?:markings|thickening)"),
+    "Lung Lesion": (
+        r"nodul\w+",
+        r"\bmass(?:es)?\b",
+        r"(?:lung|pulmonary) lesions?",
+        r"neoplas\w+",
+        r"metasta\w+",
+        r"\btumou?rs?\b",
+        r"granuloma\w*",
+    ),
+    "Edema": (r"\bo?edema\w*", r"vascular congestion", r"heart failure", r"\bchf\b", r"kerley"),
+    "Consolidation": (r"consolidat\w+",),
+    "Pneumonia": (r"pneumonias?\b", r"infectio\w+"),
+    "Atelectasis": (
+        r"atelecta\w+",
+        r"(?:lobar|lung|lobe) collapse",
+        r"collapse of the \w+ ?\w* ?(?:lobe|lung)",
+        r"volume loss",
+    ),
+    "Pneumothorax": (r"pneumothora\w+",),
+    "Pleural Effusion": (
+        r"effusions?",
+        r"pleural fluid",
+        r"(?:hydro|hydropneumo|ha?emo)thora\w+",
+        r"blunt\w* (?:of )?(?:the )?(?:\w+ ){0,2}costophrenic",
+        r"costophrenic (?:angle|sulcus)\w* (?:is|are) blunt\w*",
+    ),
+    "Pleural Other": (r"pleural (?:thickening|plaques?|calcification\w*|scarring)", r"fibrothora\w+"),
+    "Fracture": (r"fractur\w+",),
+    "Support Devices": (
+        r"(?:endotracheal|nasogastric|orogastric|enteric|chest|tracheostomy|\bng|\bet|feeding|drainage) tubes?",
+        r"central (?:venous )?lines?",
+        r"sternotomy wires?",
+        r"catheters?|pacemakers?|\bpicc\b|port-?a-?cath|\bicd\b|\bleads?\b|stents?",
+    ),
+}
+FINDINGS: tuple[str, ...] = tuple(_MENTIONS)
+LABELS: tuple[str, ...] = ("No Finding", *FINDINGS)
+_PATTERNS = {label: re.compile("|".join(patterns)) for label, patterns in _MENTIONS.items()}
+_NORMAL_HEART = re.compile(
+    r"\b(?:heart|cardiac|cardiomediastinal|cardio-mediastinal)\b(?:\s+(?:size|silhouette|contours?|and|mediastin\w+|shadow))*"
+    r"\s+(?:(?:is|are|appears?|remains?|within|at|the|upper|limits?|of|size)\s+)*(?:normal|unremarkable|not\s+(?:enlarged|increased))"
+    r"|\bnormal\s+(?:heart|cardiac)\b|\bno\s+cardiac\s+enlargement"
+)
+_SENTENCE = re.compile(r"(?<!\d)\.(?=\s|$)|[!?;]|\n\s*\n|\n(?=\s*[-*•\d])|(?<=\d)\.(?=\s+[a-z]|$)")
+_SCOPE_END = re.compile(
+    r"\b(?:but|however|although|though|except|aside from|apart from|other than|otherwise|while|whereas)\b"
+    r"|(?:,|\band\b)\s+(?=(?:a|an|the|with|there|new|small|tiny|moderate|mild|large|severe|massive|stable|unchanged|worse\w*"
+    r"|increas\w+|persistent|minimal|trace|extensive|bilateral|left|right)\b(?![^,]*\b(?:or|nor)\b))"
+)
+_NEG_BEFORE = re.compile(
+    r"\b(?:no|not|without|none|never|denies|negative for|free of|clear of|absent|absence of|lack of|resolution of"
+    r"|resolved|rules? out|ruled out|exclud\w+|neither|nor)\b(?!\s+(?:significant\s+)?(?:interval\s+)?change)"
+)
+_SEEN = "seen|present|identified|visible|visuali[sz]ed|evident|detected|noted|demonstrated|observed|apparent"
+_NEG_AFTER = re.compile(
+    rf"^[^,]{{0,60}}?(?:\b(?:not (?:\w+ ){{0,2}}(?:{_SEEN})|no longer|absent|ruled out|resolved|cleared)\b"
+    r"|\b(?:is|are|was|were|been) excluded\b|: (?:none|no|absent|negative)\b)"
+)
+_OPEN_BEFORE = re.compile(
+    r"\b(?:possibl[ey]|probabl[ey]|likely|may|might|could|suspected|suspicious for|suspicion of|suggest\w*"
+    r"|concern\w* for|questionable|question of|equivocal|(?:cannot|can not|can't|not) (?:\w+ )?(?:exclude|rule out)"
+    r"|versus|vs\.?|consider|query|worrisome for|differential)\b"
+)
+_OPEN_AFTER = re.compile(
+    r"^[^.]{0,60}?\b(?:(?:cannot|can not|can't|could not|not) (?:be )?(?:\w+ )?(?:excluded|ruled out|exclude)"
+    r"|(?:may|might|could) be|suspected|possible|questionable|likely|versus|equivocal)\b"
+)
+_RANK: dict[State, int] = {"absent": 0, "uncertain": 1, "present": 2}
+
+
+def label_report(report: str) -> dict[str, State]:
+    """The findings that a report mentions, each with what it says of them; those not mentioned are left out.
+
+    Of several mentions the strongest counts: present over uncertain over absent. ``No Finding`` is present where no
+    finding but a support device is present or uncertain, and the report is not empty.
+
+    Args:
+        report: An English chest report or a part of one.
+
+    Examples:
+        >>> label_report("No pneumothorax or effusion. Heart size is normal.")
+        {'Cardiomegaly': 'absent', 'Pneumothorax': 'absent', 'Pleural Effusion': 'absent', 'No Finding': 'present'}
+    """
+    found: dict[str, State] = {}
+    text = clean(report).lower()
+    for sentence in filter(None, (part.strip() for part in _SENTENCE.split(text))):
+        flat = " ".join(sentence.split())
+        for label, state in _sentence(flat):
+            if label not in found or _RANK[state] > _RANK[found[label]]:
+                found[label] = state
+    ordered = {label: found[label] for label in _MENTIONS if label in found}
+    if text and not any(state != "absent" for label, state in ordered.items() if label != "Support Devices"):
+        ordered["No Finding"] = "present"
+    return ordered
+
+
+def _sentence(text: str) -> list[tuple[str, State]]:
+    states: list[tuple[str, State]] = []
+    if _NORMAL_HEART.search(text):
+        states.append(("Cardiomegaly", "absent"))
+    for label, pattern in _PATTERNS.items():
+        states += [(label, _state(text, *match.span())) for match in pattern.finditer(text) if match.group()]
+    return states
+
+
+def _state(text: str, start: int, end: int) -> State:
+    """What the words before and after a mention, within its clause, make of it."""
+    before = _SCOPE_END.split(text[:start])[-1]
+    after = _SCOPE_END.split(text[end:])[0]
+    inside = text[start:end]
+    if _OPEN_BEFORE.search(before) or _OPEN_AFTER.search(after):
+        return "uncertain"
+    if _NEG_BEFORE.search(before) or _NEG_AFTER.search(after) or re.search(r"\bnot\b", inside):
+        return "absent"
+    return "present"
