@@ -53,6 +53,8 @@ class PixelCache:
         *,
         recipe: str = "",
         folder: Path | str | None = None,
+        modality: str | None = None,
+        repair: bool = False,
     ) -> None:
         """Start empty.
 
@@ -61,6 +63,8 @@ class PixelCache:
             budget_bytes: Most bytes kept in memory; what was used longest ago goes first. 0 keeps nothing.
             recipe: Fingerprint of the settings of ``pixels``; needed with a folder, which outlives this run.
             folder: Where prepared pixels are also kept as ``.npy``.
+            modality: DICOM modality of files that do not say, such as NIfTI.
+            repair: Whether irregular series are resampled instead of refused.
 
         Raises:
             ValueError: If the budget is negative, or a folder is given without a fingerprint.
@@ -71,6 +75,7 @@ class PixelCache:
             raise ValueError("a cache folder needs recipe=fingerprint(settings): else old pixels pass for new ones")
         self.pixels, self.budget_bytes, self.recipe = pixels, budget_bytes, recipe
         self.folder = None if folder is None else Path(folder)
+        self.modality, self.repair = modality, repair
         self.decoded = 0
         self._kept: OrderedDict[str, Tensor] = OrderedDict()
         self._bytes = 0
@@ -97,14 +102,15 @@ class PixelCache:
 
     def key(self, image: ImageRef) -> str:
         """Return the name of an entry: what the file is, and what made pixels of it."""
-        parts = [self.recipe, str(image.volume), *(_stamp(path) for path in _files(image.path))]
+        how = f"{image.volume} {self.modality} {self.repair}"
+        parts = [self.recipe, how, *(_stamp(path) for path in _files(image.path))]
         return hashlib.sha256("\n".join(parts).encode()).hexdigest()[:32]
 
     def _decode(self, image: ImageRef) -> Tensor:
         """Read and prepare an image."""
         from .readers import read_image
 
-        decoded = read_image(image.path)
+        decoded = read_image(image.path, modality=self.modality, repair=self.repair)
         if decoded.is_volume != image.volume:
             found, said = ("volume", "2D image") if decoded.is_volume else ("2D image", "volume")
             raise ImageError(f"{image.path}: holds a {found}, but its sample says {said}; set volume in its record")

@@ -9,7 +9,7 @@ Examples:
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -43,6 +43,7 @@ def load_thorax(
     """
     from ..phantoms.thorax_set import load_thorax as load
 
+    _check_options("thorax", load, options)
     samples = load(root, split, **options)
     return collect(samples, lambda sample: sample, name=f"thorax {split}", report=report, absent=absent)
 
@@ -71,9 +72,14 @@ def load_set(name: str, root: Path | str, split: str, **options: Any) -> Iterato
         SampleError: After the last record, if none was usable.
     """
     load = SETS[one_of("set", name, SETS)]
-    parameters = inspect.signature(load).parameters.values()
-    if not any(parameter.kind is parameter.VAR_KEYWORD for parameter in parameters):
-        known = [parameter.name for parameter in parameters if parameter.kind is parameter.KEYWORD_ONLY]
-        for option in options:
-            one_of(f"option of {name}", option, known)
+    if load is not load_thorax:  # which passes options on, and tests them itself
+        _check_options(name, load, options)
     return load(root, split, **options)
+
+
+def _check_options(name: str, load: Callable[..., Iterator[Sample]], options: Mapping[str, Any]) -> None:
+    """Refuse an option that a set does not take, naming the nearest one that it does."""
+    parameters = inspect.signature(load).parameters.values()
+    known = [parameter.name for parameter in parameters if parameter.kind is parameter.KEYWORD_ONLY]
+    for option in options:
+        one_of(f"option of {name}", option, known)

@@ -155,7 +155,7 @@ def _split(record: Mapping[str, Any], where: str) -> str:
     text = field_text(record, "split", where).lower()
     split = SPLIT_SPELLINGS.get(text, text)
     if split not in SPLITS[:3]:
-        raise UnusableRecordError(where, f"split {text!r}, expected train, validate or test")
+        raise UnusableRecordError(where, "split is not train, validate or test", text)
     return split
 
 
@@ -173,7 +173,7 @@ def _image(item: Any, folder: Path, where: str) -> ImageRef:
     unknown = sorted(set(fields) - {"path", "volume"})
     path, volume = fields.get("path"), fields.get("volume", False)
     if unknown or not isinstance(path, str) or not path.strip() or "\0" in path or not isinstance(volume, bool):
-        raise UnusableRecordError(where, f'image {item!r}: expected a path or {{"path": ..., "volume": true}}')
+        raise UnusableRecordError(where, 'image is not a path or {"path": ..., "volume": true}', item)
     return ImageRef(folder / path.strip(), volume)
 
 
@@ -192,7 +192,7 @@ def _kind(record: Mapping[str, Any], options: tuple[str, ...], where: str) -> An
         if text == kind:
             return kind
     if text:
-        raise UnusableRecordError(where, f"kind {text!r}, expected one of {', '.join(KINDS)}")
+        raise UnusableRecordError(where, f"kind is not one of {', '.join(KINDS)}", text)
     if options:
         return "choice"
     answer = record.get("answer")
@@ -207,9 +207,9 @@ def _answer(record: Mapping[str, Any], kind: AnswerKind, options: tuple[str, ...
     if kind == "choice":
         return choice_answer(answer, options, where)
     if kind == "closed" and yes_no(answer) is None:
-        raise UnusableRecordError(where, f"closed answer {answer!r}, expected yes or no")
+        raise UnusableRecordError(where, "closed answer is not yes or no", answer)
     if kind == "number" and not _is_number(answer):
-        raise UnusableRecordError(where, f"number {answer!r}, expected digits")
+        raise UnusableRecordError(where, "answer is no number", answer)
     return yes_no(answer) or answer if kind == "closed" else answer
 
 
@@ -221,7 +221,7 @@ def choice_answer(answer: str, options: tuple[str, ...], where: str) -> str:
         raise UnusableRecordError(where, "the same option twice")
     if answer not in options:
         raise UnusableRecordError(
-            where, f"answer {answer!r} is none of the options (write the option's text, not its letter)"
+            where, "answer is none of the options (write the option's text, not its letter)", answer
         )
     return answer
 
@@ -235,10 +235,10 @@ def box_text(value: Any, where: str) -> str:
     """
     parts = value.split() if isinstance(value, str) else value
     if not isinstance(parts, list) or len(parts) != 4 or not all(_is_number(part) for part in parts):
-        raise UnusableRecordError(where, f"box {value!r}, expected four numbers x0 y0 x1 y1")
+        raise UnusableRecordError(where, "box is not four numbers x0 y0 x1 y1", value)
     x0, y0, x1, y1 = (float(part) for part in parts)
     if not (0 <= x0 < x1 <= 1 and 0 <= y0 < y1 <= 1):
-        raise UnusableRecordError(where, f"box {value!r}, expected x0 < x1 and y0 < y1 as shares from 0 to 1")
+        raise UnusableRecordError(where, "box is not x0 < x1 and y0 < y1 as shares from 0 to 1", value)
     return f"{x0:.2f} {y0:.2f} {x1:.2f} {y1:.2f}"
 
 

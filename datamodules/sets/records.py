@@ -20,12 +20,18 @@ Record = TypeVar("Record")
 
 
 class UnusableRecordError(SampleError):
-    """One record cannot become a sample: loaders count it and go on."""
+    """One record cannot become a sample: loaders count it by its reason and go on.
 
-    def __init__(self, record: str, reason: str) -> None:
-        super().__init__(f"record {record}: {reason}")
-        self.record = record
-        self.reason = reason
+    Attributes:
+        record: Its name.
+        reason: What is wrong, in words that many records may share.
+        text: The reason with the value that was found.
+    """
+
+    def __init__(self, record: str, reason: str, found: object = None) -> None:
+        self.record, self.reason = record, reason
+        self.text = reason if found is None else f"{reason}, found {str(found)[:80]!r}"
+        super().__init__(f"record {record}: {self.text}")
 
 
 @dataclass
@@ -143,7 +149,7 @@ def inside(folder: Path, name: str, where: str) -> Path:
     """Join a path of a record to its folder, refusing one that leads out of it."""
     path = PurePosixPath(name.replace("\\", "/"))
     if path.is_absolute() or ".." in path.parts or "\0" in name:
-        raise UnusableRecordError(where, f"image path leads out of the set's folder: {name!r}")
+        raise UnusableRecordError(where, "image path leads out of the set's folder", name)
     return folder / path
 
 

@@ -131,7 +131,7 @@ def _answer(answer: str, options: tuple[str, ...], lettered: bool, where: str) -
         raise UnusableRecordError(where, "letters of the options do not follow their positions")
     place = ord(letter[1]) - ord("A")
     if place >= len(options):
-        raise UnusableRecordError(where, f"answer {answer!r} is none of the {len(options)} options")
+        raise UnusableRecordError(where, "answer is none of the options", answer)
     return choice_answer(options[place], options, where)
 
 

@@ -102,7 +102,7 @@ def _sample(item: tuple[str, Path, str, Any]) -> Sample:
     answer = required_text(record, "answer", where)
     answer_type = field_text(record, "answer_type", where).lower()
     if answer_type not in ("closed", "open"):
-        raise UnusableRecordError(where, f"answer_type {answer_type!r}, expected CLOSED or OPEN")
+        raise UnusableRecordError(where, "answer_type is not CLOSED or OPEN", answer_type)
     polarity = yes_no(answer) if answer_type == "closed" else None
     categories = {name: field_text(record, key, where) for name, key in CATEGORIES.items()}
     return Sample(

@@ -105,7 +105,7 @@ def _sample(value: Any, where: str, root: Path, split_by: SplitBy, seed: int) ->
     answer = required_text(record, "answer", where)
     answer_type = field_text(record, "answer_type", where).lower()
     if answer_type not in ("closed", "open"):
-        raise UnusableRecordError(where, f"answer_type {answer_type!r}, expected CLOSED or OPEN")
+        raise UnusableRecordError(where, "answer_type is not CLOSED or OPEN", answer_type)
     polarity = yes_no(answer) if answer_type == "closed" else None
     return Sample(
         id=where,
