@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import lightning
 from torch.utils.data import DataLoader, Dataset
@@ -16,11 +17,12 @@ from .sets import LoadReport, load_set
 from .splits import shared_groups, split_by_group, split_hash
 
 
-class Drawn(NamedTuple):
+@dataclass(frozen=True, slots=True)
+class Drawn:
     """The questions on the same images, and where in training they were drawn, which seeds augmentation."""
 
     epoch: int
-    item: int
+    index: int
     samples: tuple[Sample, ...]
 
 
@@ -152,7 +154,7 @@ class StudyData(lightning.LightningDataModule):
         """
         samples = [sample for sample in self.samples["train"] if self.keep is None or self.keep(sample)]
         if not samples:
-            raise ValueError(f"none of the {len(self.samples['train'])} training samples of {self.name!r} is kept")
+            raise ValueError(f"none of the {len(self.samples['train'])} training samples of {self.set_name!r} is kept")
         return Groups(group_by_image(samples, max_questions=self.max_questions))
 
     def train_dataloader(self, start_step: int | None = None) -> DataLoader[Drawn]:

@@ -14,7 +14,7 @@ from medvlm.study import SampleError
 
 
 def collate(batch: Sequence[Drawn]) -> list[tuple[int, int, tuple[str, ...]]]:
-    return [(drawn.epoch, drawn.item, tuple(sample.id for sample in drawn.samples)) for drawn in batch]
+    return [(drawn.epoch, drawn.index, tuple(sample.id for sample in drawn.samples)) for drawn in batch]
 
 
 @pytest.fixture
@@ -88,3 +88,13 @@ def test_a_set_without_any_image_is_an_error(root: Path) -> None:
         path.unlink()
     with pytest.raises(SampleError, match="image absent"):
         study(root).setup("fit")
+
+
+def test_a_stage_may_draw_from_part_of_the_training_questions(root: Path) -> None:
+    data = StudyData("jsonl", root, collate=collate, keep=lambda sample: sample.id.endswith("-1"))
+    data.setup("fit")
+    assert [len(group) for group in data.drawn().groups] == [1] * 10
+    none = StudyData("jsonl", root, collate=collate, keep=lambda _: False)
+    none.setup("fit")
+    with pytest.raises(ValueError, match="none of the 30 training samples of 'jsonl' is kept"):
+        none.train_dataloader()
