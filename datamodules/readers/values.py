@@ -85,7 +85,7 @@ def unit_of(dataset: Dataset, modality: str, windows: tuple[tuple[float, float],
         kind = next(groups(dataset, "PixelValueTransformationSequence")).get("RescaleType")
         if "LOCALIZER" in (dataset.get("ImageType") or ()):
             return "stored", ("a CT localizer: its values are no HU",)
-        if kind not in (None, "", "HU"):
+        if kind and not str(kind).upper().startswith(("HU", "HOUN")):  # GE reformats say "Houndsfield Unit"
             return "stored", (f"CT values in rescale type {kind!r}, no HU",)
         return "HU", ()
     changed = dataset.get("ModalityLUTSequence") or numbers(dataset, "RescaleSlope") not in ((), (1.0,))
