@@ -1,0 +1,103 @@
+"""Which model answered: its name, the hash of its weights, and what it says it was trained on."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+
+from medvlm.study import WeightsError
+
+CARD = "medvlm.json"
+"""File beside the weights in which a training run says what the model is."""
+
+DISCLAIMER = "Research software: not for clinical use. A machine wrote this; no clinician has checked it."
+PHANTOM_SETS = ("thorax", "tissue")
+"""Sets whose patients are computed: what a model learned from them is not medicine."""
+
+
+@dataclass(frozen=True, slots=True)
+class Identity:
+    """What is known of a model.
+
+    Attributes:
+        name: Recipe or folder name, never a path.
+        weights: First 12 hex digits of the SHA-256 of its weights.
+        reasoning: Whether it was trained to reason between tags before it answers.
+        trained_on: The set it was trained on; empty if it does not say.
+        warnings: What every reader of its answers must know.
+    """
+
+    name: str
+    weights: str
+    reasoning: bool
+    trained_on: str
+    warnings: tuple[str, ...]
+
+
+def identify(folder: Path) -> Identity:
+    """Read what a model folder says of itself.
+
+    Args:
+        folder: Holds safetensors, and ``medvlm.json`` if medvlm trained the model.
+
+    Raises:
+        WeightsError: If there are no weights, or the card is damaged.
+    """
+    card = read_card(folder)
+    trained_on = str(card.get("trained_on", ""))
+    warnings = [DISCLAIMER]
+    if trained_on in PHANTOM_SETS or "phantom" in trained_on.lower():
+        warnings.append(
+            f"The model was trained on computed phantoms ({trained_on}) only: its answers are not medicine."
+        )
+    note = str(card.get("note") or "")
+    return Identity(
+        name=str(card.get("recipe") or folder.name),
+        weights=weights_hash(folder)[:12],
+        reasoning=bool(card.get("reasoning", False)),
+        trained_on=trained_on,
+        warnings=(*warnings, note) if note else tuple(warnings),
+    )
+
+
+def read_card(folder: Path) -> Mapping[str, Any]:
+    """What a training run left beside the weights; empty where there is nothing.
+
+    Raises:
+        WeightsError: If the card is there but is no JSON object.
+    """
+    path = folder / CARD
+    if not path.is_file():
+        return {}
+    try:
+        card = json.loads(path.read_text(encoding="utf-8"))
+    except ValueError as error:
+        raise WeightsError(f"{path} is damaged ({error}); copy it again or delete it.") from None
+    if not isinstance(card, dict):
+        raise WeightsError(f"{path} holds a {type(card).__name__}, expected an object like {{'reasoning': true}}.")
+    return card
+
+
+def weights_hash(folder: Path) -> str:
+    """SHA-256 of the weights: that of the file (as ``sha256sum`` prints it), or of all shards' hashes in order.
+
+    Raises:
+        WeightsError: If there are none.
+    """
+    files = sorted(folder.glob("*.safetensors"))
+    if not files:
+        raise WeightsError(f"{folder} has no safetensors; the weights are missing.")
+    hashes = [_file_hash(path, path.stat().st_size, path.stat().st_mtime_ns) for path in files]
+    return hashes[0] if len(hashes) == 1 else hashlib.sha256("".join(hashes).encode()).hexdigest()
+
+
+@lru_cache(maxsize=256)
+def _file_hash(path: Path, size: int, changed: int) -> str:
+    """Read a file once, as long as its size and time of change stay."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
