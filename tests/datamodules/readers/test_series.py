@@ -6,15 +6,18 @@ import shutil
 from pathlib import Path
 from typing import Any
 
-import nibabel as nib
+import nibabel
 import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from medvlm.datamodules.readers import read_image
+from medvlm.datamodules import readers
 from medvlm.intensity import RECIPES
 from medvlm.orientation import to_orientation
 from medvlm.study import GeometryError, Image, ImageError
+
+read_image: Any = readers.read_image  # tests look into the pixels of any type
+nib: Any = nibabel
 
 AXIAL = (1, 0, 0, 0, 1, 0)
 
@@ -32,7 +35,7 @@ def _as_acquired(body: NDArray[np.int16], letters: str) -> tuple[NDArray[np.int1
     image = to_orientation(Image(body, "zyx", orientation="SPL"), letters)
     unit = {"L": (1, 0, 0), "R": (-1, 0, 0), "P": (0, 1, 0), "A": (0, -1, 0), "S": (0, 0, 1), "I": (0, 0, -1)}
     size = {"L": 9, "R": 9, "P": 7, "A": 7, "S": 5, "I": 5}
-    origin = np.sum([np.array(unit[x]) * -size[x] for x in letters if x in "RAI"] or [(0, 0, 0)], axis=0)
+    origin = sum((np.array(unit[x]) * -size[x] for x in letters if x in "RAI"), np.zeros(3))
     return np.ascontiguousarray(image.array), (*unit[letters[2]], *unit[letters[1]]), unit[letters[0]], origin
 
 
