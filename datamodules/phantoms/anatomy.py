@@ -119,8 +119,7 @@ def midline_half(body: Anatomy, grid: Grid) -> Map:
     knob = 13 * np.exp(-(((grid.z - 0.52 * body.apex) / 17) ** 2)) * left
     root = 7 * np.exp(-(((grid.z - 0.12 * body.apex) / 26) ** 2))
     narrow = np.clip((grid.z - 0.7 * body.apex) / 60, 0, 1) * -4
-    half: Map = body.mediastinum + knob + root + narrow
-    return half
+    return np.asarray(body.mediastinum + knob + root + narrow, dtype=np.float32)
 
 
 def heart_extent(body: Anatomy) -> tuple[float, float, float, float]:
@@ -158,10 +157,8 @@ def body_half(body: Anatomy, grid: Grid) -> Map:
     """Half depth of the whole trunk with shoulders and neck; 0 in the air around it."""
     step = np.clip((186 - grid.z) / 46, 0, 1)
     wide = 52 + (body.cage + body.wall + 14 * np.clip(grid.z / 120, 0, 1) - 52) * step * step * (3 - 2 * step)
-    u = grid.x / wide
-    u = u * u
-    half: Map = (body.depth + 26) * np.sqrt(np.maximum(1 - u * u, 0))
-    return half
+    u = (grid.x / wide) ** 2
+    return np.asarray((body.depth + 26) * np.sqrt(np.maximum(1 - u * u, 0)), dtype=np.float32)
 
 
 @cache
@@ -172,7 +169,7 @@ def markings() -> Map:
     shape = np.exp(-((np.abs(rows) - 26) ** 2) / (2 * 12**2)) * np.exp(-((columns / 9) ** 2))
     table = np.fft.ifft2(np.fft.fft2(rng.standard_normal((512, 512))) * shape).real
     table = np.maximum(table / table.std() - 0.3, 0) ** 1.3
-    return (table - table.mean()).astype(np.float32)
+    return np.asarray(table - table.mean(), dtype=np.float32)
 
 
 def lung_density(body: Anatomy, grid: Grid) -> Map:
@@ -186,5 +183,5 @@ def lung_density(body: Anatomy, grid: Grid) -> Map:
     )
     reach = (np.log(far) * 60).astype(np.int32) + body.texture[1]
     vessels = markings()[turn & 511, reach & 511] * np.exp(-far / 60)
-    density = body.lung * (1 + 0.75 * vessels + 1.3 * np.exp(-((far / 30) ** 2)))
-    return np.clip(density, 0.1, 0.75).astype(np.float32)
+    density = body.lung * (1 + 0.55 * vessels + 1.3 * np.exp(-((far / 30) ** 2)))
+    return np.asarray(np.clip(density, 0.1, 0.75), dtype=np.float32)

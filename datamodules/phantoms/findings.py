@@ -24,6 +24,7 @@ Zone = Literal["upper", "lower", ""]
 Size = Literal["small", "large"]
 Change = Literal["", "new", "increased", "decreased", "unchanged", "resolved"]
 
+_CHANGES: tuple[Change, ...] = ("unchanged", "", "resolved")
 NORMAL_SHARE = 0.3
 PRIOR_SHARE = 0.25
 
@@ -87,9 +88,9 @@ class Study:
 _RANGES: dict[str, dict[str, tuple[float, float]]] = {
     "effusion": {"small": (18, 30), "large": (66, 95)},
     "pneumothorax": {"small": (28, 35), "large": (52, 64)},
-    "consolidation": {"small": (24, 29), "large": (38, 46)},
+    "consolidation": {"small": (26, 31), "large": (42, 50)},
     "cardiomegaly": {"small": (0.56, 0.59), "large": (0.62, 0.67)},
-    "nodule": {"small": (29, 35), "large": (46, 56)},
+    "nodule": {"small": (30, 37), "large": (48, 57)},
 }
 
 
@@ -136,13 +137,15 @@ def _follow(prior: Study, rng: np.random.Generator) -> Study:
     kept: list[Finding] = []
     gone: list[Finding] = []
     for finding in prior.findings:
-        change: Change = rng.choice(["unchanged", "increased" if finding.size == "small" else "decreased", "resolved"])
-        size: Size = {"increased": "large", "decreased": "small"}.get(change, finding.size)  # type: ignore[assignment]
-        now = replace(finding, change=str(change), size=size)
+        grown: Change = "increased" if finding.size == "small" else "decreased"
+        change = _CHANGES[int(rng.integers(3))] or grown
         if change == "resolved":
-            gone.append(now)
-            continue
-        kept.append(now if size == finding.size else replace(now, mm=sized(finding.kind, size, rng)))
+            gone.append(replace(finding, change=change))
+        elif change == "unchanged":
+            kept.append(replace(finding, change=change))
+        else:
+            size: Size = "large" if grown == "increased" else "small"
+            kept.append(replace(finding, change=change, size=size, mm=sized(finding.kind, size, rng)))
     if len(kept) < 2 and rng.random() < 0.4:
         taken = {finding.kind for finding in prior.findings}
         fresh = _draw(str(rng.choice([kind for kind in KINDS if kind not in taken])), prior.body, rng)

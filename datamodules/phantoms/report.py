@@ -1,4 +1,4 @@
-"""Reports of virtual patients as hurried people dictate them: omissions, synonyms, negations, remarks on the other side.
+"""Reports of virtual patients as hurried people dictate them: omissions, synonyms, negations, contrasts.
 
 ``write_report(study)`` is what the archive holds; ``write_report(study, FAITHFUL)`` says exactly what the image shows.
 PHANTOM - NOT A PATIENT.

@@ -176,7 +176,7 @@ def write_nifti(volume: Volume, path: Path) -> None:
     count_x, count_y = array.shape[:2]
     affine = np.diag([dx, dy, dz, 1.0])
     affine[:3, 3] = [-(x + (count_x - 1) * dx), -(y + (count_y - 1) * dy), z]
-    image = nib.Nifti1Image(array, affine)
+    image = nib.Nifti1Image(array, affine)  # type: ignore[no-untyped-call]
     image.header["descrip"] = NOTICE.encode()
-    image.header.set_xyzt_units("mm")
+    image.header.set_xyzt_units("mm")  # type: ignore[no-untyped-call]
     nib.save(image, path)
