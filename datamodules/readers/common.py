@@ -18,8 +18,8 @@ MAX_BYTES = 2**31
 """Most bytes that one image may decode to (2 GiB: a CT of 4,000 slices); more is refused before it is decoded."""
 
 READ_ERRORS = (
-    ArithmeticError, AttributeError, EOFError, LookupError, NotImplementedError, OSError, RuntimeError, SyntaxError,
-    TypeError, ValueError, struct.error, zlib.error,
+    ArithmeticError, AttributeError, EOFError, LookupError, NotImplementedError, OSError, RuntimeError, StopIteration,
+    SyntaxError, TypeError, ValueError, struct.error, zlib.error,
 )  # fmt: skip
 """What decoders raise on broken bytes; readers turn them into an ImageError that names the file."""
 

@@ -5,20 +5,22 @@ from __future__ import annotations
 import io
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import numpy as np
+from pydicom import Dataset, dcmread
+from pydicom.errors import BytesLengthException
+from pydicom.pixels.processing import apply_color_lut
+from pydicom.pixels.utils import pixel_array
+from pydicom.uid import ExplicitVRBigEndian, ExplicitVRLittleEndian, ImplicitVRLittleEndian
 
 from medvlm.study import Image, ImageError
 
 from .common import READ_ERRORS, Array, fill_nan, fingerprint, narrow, refuse_size
 from .values import apply_modality_lut, apply_voi, plane_letters, spacing_of, unit_of, windows_of
 
-if TYPE_CHECKING:
-    from pydicom import Dataset
-
 _LITTLE = ("1.2.840.10008.1.2", "1.2.840.10008.1.2.1")
 _UNCOMPRESSED = (*_LITTLE, "1.2.840.10008.1.2.2", "1.2.840.10008.1.2.1.99")
+DICOM_ERRORS = (*READ_ERRORS, BytesLengthException)
 PIXELS = ("PixelData", "FloatPixelData", "DoubleFloatPixelData")
 
 HEADER = (
@@ -67,13 +69,10 @@ def open_dicom(data: bytes | Path, name: str, tags: tuple[str, ...], *, header: 
     Raises:
         ImageError: If it is no DICOM data set.
     """
-    from pydicom import dcmread
-    from pydicom.uid import ExplicitVRBigEndian, ExplicitVRLittleEndian, ImplicitVRLittleEndian
-
     try:
         source = io.BytesIO(data) if isinstance(data, bytes) else data
         dataset = dcmread(source, force=True, stop_before_pixels=header, specific_tags=list(tags))
-    except READ_ERRORS as error:
+    except DICOM_ERRORS as error:
         raise ImageError(f"{name}: a broken DICOM file ({_brief(error)}).") from error
     if not len(dataset):
         raise ImageError(f"{name}: a DICOM file without content, probably cut off after its header.")
@@ -100,7 +99,7 @@ def image_of(dataset: Dataset, data: bytes, name: str, modality: str | None) -> 
         return _interpret(dataset, data, name, modality)
     except ImageError:
         raise
-    except READ_ERRORS as error:
+    except DICOM_ERRORS as error:
         raise ImageError(f"{name}: its pixels cannot be interpreted ({_brief(error)}).") from error
 
 
@@ -140,8 +139,6 @@ def stored_values(dataset: Dataset, name: str) -> Array:
     Raises:
         ImageError: If there are none, too few, too many, or no decoder for them.
     """
-    from pydicom.pixels.utils import pixel_array
-
     syntax = dataset.file_meta.TransferSyntaxUID
     keyword = next((key for key in PIXELS if dataset.get(key)), None)
     if keyword is None or not dataset.get("Rows") or not dataset.get("Columns"):
@@ -159,7 +156,7 @@ def stored_values(dataset: Dataset, name: str) -> Array:
         return _native(dataset, count)
     try:
         return np.asarray(pixel_array(dataset))
-    except READ_ERRORS as error:
+    except DICOM_ERRORS as error:
         raise ImageError(f"{name}: its {syntax.name} pixels cannot be decoded ({_brief(error)}).") from error
 
 
@@ -204,8 +201,6 @@ def _color(image: Image, dataset: Dataset, photometric: str) -> Image:
 
 def _look_up(array: Array, dataset: Dataset) -> Array:
     """Colours of a palette; pydicom leaves the byte order of its tables to us (of segmented ones it does not)."""
-    from pydicom.pixels.processing import apply_color_lut
-
     if not dataset.original_encoding[1]:
         for color in ("Red", "Green", "Blue"):
             if table := dataset.get(f"{color}PaletteColorLookupTableData"):

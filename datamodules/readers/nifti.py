@@ -9,7 +9,11 @@ import json
 from pathlib import Path
 from typing import Any
 
+import nibabel as nib
+import nibabel.orientations
 import numpy as np
+from nibabel.filebasedimages import ImageFileError
+from nibabel.spatialimages import HeaderDataError
 
 from medvlm.study import Image, ImageError
 
@@ -33,7 +37,7 @@ def read_nifti(path: Path, *, modality: str | None = None) -> Image:
         return _read(path, modality or _sidecar(path))
     except ImageError:
         raise
-    except READ_ERRORS as error:
+    except (*READ_ERRORS, HeaderDataError, ImageFileError) as error:
         raise ImageError(f"{path}: a broken NIfTI file ({' '.join(str(error).split())[:300]}).") from error
 
 
@@ -72,8 +76,6 @@ def _image(path: Path, found: Any, modality: str | None) -> Image:
 
 def _open(path: Path, stream: io.BufferedIOBase) -> Any:
     """Open by content: nibabel itself goes by the suffix."""
-    import nibabel as nib
-
     head = stream.read(540)
     stream.seek(0)
     if head[344:347] == b"ni1" or head[4:7] == b"ni2":
@@ -90,9 +92,7 @@ def _stream(path: Path) -> io.BufferedIOBase:
 
 
 def _canonical(found: Any, shape: tuple[int, ...]) -> tuple[Array, Array, bool]:
-    import nibabel.orientations
-
-    turns: Any = nibabel.orientations
+    turns: Any = nib.orientations
     slope, inter = float(found.dataobj.slope), float(found.dataobj.inter)
     if not np.isfinite(slope) or slope == 0:  # the standard's way to say: no scaling
         slope, inter = 1.0, 0.0

@@ -13,8 +13,8 @@ import numpy as np
 
 from medvlm.study import GeometryError, Image, ImageError
 
-from .common import READ_ERRORS, Array, refuse_size
-from .dicom import HEADER, open_dicom, read_dicom
+from .common import Array, refuse_size
+from .dicom import DICOM_ERRORS, HEADER, open_dicom, read_dicom
 from .geometry import Layout, Slice, lay_out, straighten
 from .sniff import HEAD, kind_of
 from .values import directions_of, numbers, spacing_of
@@ -80,7 +80,7 @@ def _header(path: Path) -> _Header | None:
         return _parse(path)
     except ImageError:
         raise
-    except READ_ERRORS as error:
+    except DICOM_ERRORS as error:
         raise ImageError(f"{path}: a broken DICOM header ({error}).") from error
 
 

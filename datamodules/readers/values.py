@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from typing import TYPE_CHECKING, Any, Literal
+from typing import Any, Literal
 
 import numpy as np
+from pydicom import Dataset
+from pydicom.pixels.processing import apply_modality_lut as look_up_modality
+from pydicom.pixels.processing import apply_voi as look_up_voi
 
 from medvlm.orientation import letters_of
 
 from .common import Array, narrow, rescale
-
-if TYPE_CHECKING:
-    from pydicom import Dataset
 
 Unit = Literal["HU", "stored", "display"]
 
@@ -60,9 +60,7 @@ def apply_modality_lut(array: Array, dataset: Dataset) -> Array:
         dataset: The image that they come from.
     """
     if dataset.get("ModalityLUTSequence"):
-        from pydicom.pixels.processing import apply_modality_lut as look_up
-
-        return narrow(look_up(array, dataset))
+        return narrow(look_up_modality(array, dataset))
     pairs = [
         (*(numbers(item, "RescaleSlope") or (1.0,)), *(numbers(item, "RescaleIntercept") or (0.0,)))
         for item in groups(dataset, "PixelValueTransformationSequence")
@@ -125,10 +123,8 @@ def apply_voi(array: Array, dataset: Dataset) -> tuple[Array, str] | None:
     table = next(iter(dataset.get("VOILUTSequence") or ()), None)
     if centers or table is None:
         return None
-    from pydicom.pixels.processing import apply_voi as look_up
-
     bits = int(table.LUTDescriptor[2])
-    shown = look_up(array, dataset)
+    shown = look_up_voi(array, dataset)
     kind = np.uint8 if bits <= 8 else np.uint16
     scaled = np.clip(shown, 0, 2**bits - 1).astype(np.float32) * (np.iinfo(kind).max / (2**bits - 1))
     return np.rint(scaled).astype(kind), "shown by the VOI table of the file"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import gzip
 import io
 import json
@@ -230,3 +231,23 @@ def test_narrow_keeps_values(dtype: str) -> None:
 def test_rescale_that_leaves_int16_is_float() -> None:
     assert rescale(np.array([65535], np.uint16), 1, -1024).tolist() == [64511]
     assert rescale(np.array([-32768], np.int16), 1, -1024).dtype == np.float32
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["dicom_pydicom_data/color-pl.dcm", "dicom_pydicom_data/emri_small_jpeg_2k_lossless.dcm",
+     "dicom_pydicom_data/vlut_04.dcm", "dicom_highdicom/dx_image.dcm", "cxr_covid/images/000001-2.jpg",
+     "cxr_covid/images/000001-12.jpg", "nifti_totalseg/example_mr_sm.nii.gz"],
+)  # fmt: skip
+@pytest.mark.filterwarnings("ignore")
+def test_damaged_bytes_are_an_image_or_an_image_error(data: Path, tmp_path: Path, name: str) -> None:
+    random = np.random.default_rng(7)
+    whole = (data / name).read_bytes()
+    whole = gzip.decompress(whole) if name.endswith(".gz") else whole
+    for _ in range(25):
+        damaged = np.frombuffer(whole, np.uint8).copy()
+        places = random.integers(0, min(2000, len(damaged)), 6)
+        damaged[places] = random.integers(0, 256, 6)
+        (tmp_path / "a").write_bytes(damaged.tobytes())
+        with contextlib.suppress(ImageError):
+            assert read_image(tmp_path / "a").array.size > 0
