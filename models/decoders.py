@@ -60,13 +60,11 @@ def load_decoder(
         attention: Attention implementation.
 
     Raises:
-        WeightsError: If the weights are missing or pickled, or its embeddings and head are not where a composed model
-            can share them.
+        WeightsError: If the weights are missing, pickled or of another architecture.
     """
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
         model = _pretrained(decoder, dtype, attention) if isinstance(decoder, str) else _fresh(config, dtype, attention)
-        _check_layout(model)
         if model.config.vocab_size != config.vocab_size:
             model.resize_token_embeddings(config.vocab_size, mean_resizing=False)
     for name in ("pad_token_id", "eos_token_id", "bos_token_id"):
@@ -93,13 +91,3 @@ def _pretrained(decoder: str, dtype: torch.dtype | None, attention: str | None) 
 def _fresh(config: PreTrainedConfig, dtype: torch.dtype | None, attention: str | None) -> PreTrainedModel:
     model: PreTrainedModel = AutoModelForCausalLM.from_config(config, dtype=dtype, attn_implementation=attention)
     return model
-
-
-def _check_layout(model: PreTrainedModel) -> None:
-    names = {name for name, _ in model.named_parameters(remove_duplicate=False)}
-    missing = sorted({"model.embed_tokens.weight", "lm_head.weight"} - names)
-    if missing:
-        raise WeightsError(
-            f"Decoder {model.config.model_type!r} lacks {', '.join(missing)}; choose a Llama-, Qwen-, Gemma- or "
-            "Mistral-like one."
-        )

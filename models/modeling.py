@@ -16,6 +16,8 @@ from transformers import initialization as init
 from transformers.modeling_outputs import CausalLMOutputWithPast
 from transformers.utils.generic import ModelOutput
 
+from medvlm.study import WeightsError
+
 from .configuration import MedVLMConfig
 from .encoders import encode
 from .projectors import Perceiver, build_compressor, build_projector
@@ -107,6 +109,11 @@ class MedVLMModel(MedVLMPreTrainedModel):
         self.multi_modal_projector = new_projector(config)
         self.volume_compressor = new_compressor(config)
         self.language_model = AutoModel.from_config(config.text_config)
+        if "embed_tokens" not in dict(self.language_model.named_children()):
+            raise WeightsError(
+                f"A {config.text_config.model_type!r} decoder has no embed_tokens of its own to put images between; "
+                "choose a Llama-, Qwen-, Gemma- or Mistral-like one."
+            )
         self.post_init()
 
     def get_input_embeddings(self) -> nn.Module:

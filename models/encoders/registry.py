@@ -104,13 +104,23 @@ def find_encoder(name: str) -> Builder:
         ValueError: If there is none; the message names the nearest ones.
     """
     if ":" in name:
-        module, _, attribute = name.partition(":")
-        builder: Builder = getattr(import_module(module), attribute)
-        return builder
+        return _outside(name)
     if name not in _ENCODERS:
         near = difflib.get_close_matches(name, _ENCODERS, n=3) or sorted(_ENCODERS)
         raise ValueError(f"Unknown encoder {name!r}. Nearest: {', '.join(near)}. Your own: 'package.module:function'.")
     return _ENCODERS[name]
+
+
+def _outside(path: str) -> Builder:
+    module, _, attribute = path.partition(":")
+    try:
+        found = import_module(module)
+    except ModuleNotFoundError as error:
+        raise ValueError(f"encoder.name={path!r}: {error}. It must be an installed package.module:function.") from error
+    if attribute not in vars(found):
+        raise ValueError(f"encoder.name={path!r}: {module} has no {attribute!r}.")
+    builder: Builder = vars(found)[attribute]
+    return builder
 
 
 def encoder_spec(name: str, **options: Any) -> EncoderSpec:

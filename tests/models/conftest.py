@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import Any
 
 import numpy as np
 import PIL.Image
@@ -34,9 +35,9 @@ def tokenizer() -> PreTrainedTokenizerBase:
     return train_tokenizer(CORPUS, 420)
 
 
-def small_vlm(tokenizer: PreTrainedTokenizerBase, model_type: str = "qwen3", **options: object) -> Pair:
+def small_vlm(tokenizer: PreTrainedTokenizerBase, model_type: str = "qwen3", **options: Any) -> Pair:
     """A model of some 0.2 M parameters."""
-    settings = {
+    settings: dict[str, Any] = {
         "encoder": {"name": "siglip_tiny", "image_size": 32, "patch_size": 8, "width": 32, "layers": 2, "heads": 2},
         "decoder": tiny_decoder(model_type, width=64, layers=2),
         "projector": {"kind": "mlp", "merge": 2},

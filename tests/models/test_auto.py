@@ -5,6 +5,7 @@ from __future__ import annotations
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -22,7 +23,7 @@ from medvlm.models import MedVLMConfig, MedVLMImageProcessor, MedVLMModel, MedVL
 
 
 @pytest.fixture(scope="module")
-def folder(vlm, tmp_path_factory) -> Path:
+def folder(vlm: Any, tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("saved")
     model, processor = vlm
     model.save_pretrained(folder)
@@ -30,7 +31,7 @@ def folder(vlm, tmp_path_factory) -> Path:
     return folder
 
 
-def question(*parts) -> list[dict]:
+def question(*parts: Any) -> list[dict[str, Any]]:
     content = [*parts, {"type": "text", "text": "Is there a pleural effusion?"}]
     return [{"role": "user", "content": content}]
 
@@ -43,10 +44,13 @@ def test_auto_classes_know_every_piece(folder: Path) -> None:
     assert AutoTokenizer.from_pretrained(folder).convert_tokens_to_ids("<image>") == 5
 
 
-def test_reloaded_model_and_processor_give_equal_logits(folder: Path, vlm, radiograph, volume) -> None:
+def test_reloaded_model_and_processor_give_equal_logits(folder: Path, vlm: Any, radiograph: Any, volume: Any) -> None:
     chat = question({"type": "image", "image": radiograph}, {"type": "video", "video": volume})
     results = []
-    for model, processor in (vlm, (AutoModelForImageTextToText.from_pretrained(folder).eval(), AutoProcessor.from_pretrained(folder))):
+    for model, processor in (
+        vlm,
+        (AutoModelForImageTextToText.from_pretrained(folder).eval(), AutoProcessor.from_pretrained(folder)),
+    ):
         inputs = processor.apply_chat_template(
             chat, tokenize=True, add_generation_prompt=True, return_dict=True, return_tensors="pt"
         )
@@ -55,7 +59,7 @@ def test_reloaded_model_and_processor_give_equal_logits(folder: Path, vlm, radio
     assert torch.equal(*results)
 
 
-def test_recipes_survive(folder: Path, vlm) -> None:
+def test_recipes_survive(folder: Path, vlm: Any) -> None:
     again = AutoProcessor.from_pretrained(folder)
     assert again.image_processor.intensity_recipes == vlm[1].image_processor.intensity_recipes
     assert {recipe.size for recipe in again.image_processor.intensity_recipes} == {(32, 32)}
@@ -67,8 +71,8 @@ def test_token_counts_survive(folder: Path) -> None:
     assert (config.image_tokens, config.volume_tokens) == (4, 8)
 
 
-def test_pipeline_single_batch_and_volume(folder: Path, photo) -> None:
-    pipe = pipeline("image-text-to-text", model=str(folder))
+def test_pipeline_single_batch_and_volume(folder: Path, photo: Any) -> None:
+    pipe: Any = pipeline("image-text-to-text", model=str(folder))
     single = question({"type": "image", "image": photo})
     pair = question({"type": "image", "image": photo}, {"type": "image", "image": photo})
     stack = question({"type": "video", "video": [photo] * 5})

@@ -1,43 +1,48 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
-from transformers import AutoModelForCausalLM, BatchFeature
+from transformers import AutoModelForCausalLM
 
-from medvlm.models import MedVLMForConditionalGeneration, MedVLMModel
+from medvlm.models import MedVLMForConditionalGeneration, MedVLMModel, tiny_decoder
 
 DECODERS = ["qwen2", "qwen3", "llama", "mistral", "gemma2", "gemma3_text", "granite"]
 
 
-def ask(processor, question: str, images=(), volumes=()) -> BatchFeature:
+def ask(processor: Any, question: str, images: Any = (), volumes: Any = ()) -> Any:
     text = "<|user|>" + "<image>" * len(images) + "<volume>" * len(volumes) + question + "<|end|><|assistant|>"
     return processor(
-        text=text, images=list(images) or None, videos=list(volumes) or None, return_tensors="pt", add_special_tokens=False
+        text=text,
+        images=list(images) or None,
+        videos=list(volumes) or None,
+        return_tensors="pt",
+        add_special_tokens=False,
     )
 
 
 @torch.no_grad()
-def logits(model, inputs) -> torch.Tensor:
+def logits(model: Any, inputs: Any) -> Any:
     return model(**inputs).logits
 
 
-def test_image_changes_the_answer(vlm, radiograph, photo) -> None:
+def test_image_changes_the_answer(vlm: Any, radiograph: Any, photo: Any) -> None:
     model, processor = vlm
     one, other = (logits(model, ask(processor, "effusion?", [image])) for image in (radiograph, photo))
     assert one.shape == other.shape
     assert (one - other)[:, -1].abs().max() > 1e-3
 
 
-def test_order_of_two_images_matters(vlm, radiograph, photo) -> None:
+def test_order_of_two_images_matters(vlm: Any, radiograph: Any, photo: Any) -> None:
     model, processor = vlm
     one = logits(model, ask(processor, "left?", [radiograph, photo]))
     other = logits(model, ask(processor, "left?", [photo, radiograph]))
     assert (one - other)[:, -1].abs().max() > 1e-4
 
 
-def test_volume_and_image_in_one_question(vlm, radiograph, volume) -> None:
+def test_volume_and_image_in_one_question(vlm: Any, radiograph: Any, volume: Any) -> None:
     model, processor = vlm
     inputs = ask(processor, "nodule?", [radiograph], [volume])
     assert inputs["pixel_values_videos"].shape == (1, 32, 3, 32, 32)
@@ -45,7 +50,7 @@ def test_volume_and_image_in_one_question(vlm, radiograph, volume) -> None:
     assert torch.isfinite(logits(model, inputs)).all()
 
 
-def test_chunks_of_slices_change_nothing(vlm, volume) -> None:
+def test_chunks_of_slices_change_nothing(vlm: Any, volume: Any) -> None:
     model, processor = vlm
     pixels = processor.image_processor.pixels(volume)[None]
     with torch.no_grad():
@@ -56,20 +61,20 @@ def test_chunks_of_slices_change_nothing(vlm, volume) -> None:
     torch.testing.assert_close(chunked, whole, atol=1e-5, rtol=1e-5)
 
 
-def test_volumes_of_different_length_have_one_budget(vlm) -> None:
+def test_volumes_of_different_length_have_one_budget(vlm: Any) -> None:
     model, _ = vlm
     volumes = [torch.randn(3, 3, 32, 32), torch.randn(9, 3, 32, 32)]
     features = model.get_video_features(volumes).pooler_output
     assert [tuple(part.shape) for part in features] == [(8, 64), (8, 64)]
 
 
-def test_features_list_one_entry_an_image(vlm) -> None:
+def test_features_list_one_entry_an_image(vlm: Any) -> None:
     model, _ = vlm
     features = model.get_image_features(torch.randn(3, 3, 32, 32)).pooler_output
     assert [tuple(part.shape) for part in features] == [(4, 64)] * 3
 
 
-def test_encoded_images_are_used_again(vlm, radiograph) -> None:
+def test_encoded_images_are_used_again(vlm: Any, radiograph: Any) -> None:
     model, processor = vlm
     inputs = ask(processor, "effusion?", [radiograph])
     encoded = {"image": model.get_image_features(inputs["pixel_values"])}
@@ -77,7 +82,7 @@ def test_encoded_images_are_used_again(vlm, radiograph) -> None:
     assert torch.equal(logits(model, inputs), logits(model, again))
 
 
-def test_embeddings_in_place_of_ids(vlm, radiograph) -> None:
+def test_embeddings_in_place_of_ids(vlm: Any, radiograph: Any) -> None:
     model, processor = vlm
     inputs = ask(processor, "effusion?", [radiograph])
     embeds = model.get_input_embeddings()(inputs["input_ids"])
@@ -85,20 +90,20 @@ def test_embeddings_in_place_of_ids(vlm, radiograph) -> None:
     assert torch.equal(logits(model, inputs), logits(model, given))
 
 
-def test_wrong_number_of_placeholders_is_named(vlm) -> None:
+def test_wrong_number_of_placeholders_is_named(vlm: Any) -> None:
     model, _ = vlm
     ids = torch.full((1, 3), model.config.image_token_id)
-    with pytest.raises(ValueError, match="3 image placeholders, the 1 image.* have 4 tokens"):
+    with pytest.raises(ValueError, match=r"3 image placeholders, the 1 image.* have 4 tokens"):
         model(input_ids=ids, pixel_values=torch.zeros(1, 3, 32, 32))
 
 
-def test_ids_and_embeddings_together_are_refused(vlm) -> None:
+def test_ids_and_embeddings_together_are_refused(vlm: Any) -> None:
     with pytest.raises(ValueError, match="exactly one"):
         vlm[0](input_ids=torch.zeros(1, 1, dtype=torch.long), inputs_embeds=torch.zeros(1, 1, 64))
 
 
 @pytest.mark.parametrize("extra", [{}, {"num_beams": 2}, {"num_return_sequences": 2, "do_sample": True}])
-def test_generate_with_cache_equals_without(vlm, radiograph, extra) -> None:
+def test_generate_with_cache_equals_without(vlm: Any, radiograph: Any, extra: Any) -> None:
     model, processor = vlm
     inputs = ask(processor, "effusion?", [radiograph])
     runs = []
@@ -108,7 +113,7 @@ def test_generate_with_cache_equals_without(vlm, radiograph, extra) -> None:
     assert torch.equal(*runs)
 
 
-def test_placeholders_are_never_generated(vlm, radiograph) -> None:
+def test_placeholders_are_never_generated(vlm: Any, radiograph: Any) -> None:
     model, processor = vlm
     inputs = ask(processor, "effusion?", [radiograph])
     torch.manual_seed(0)
@@ -117,7 +122,7 @@ def test_placeholders_are_never_generated(vlm, radiograph) -> None:
     assert not torch.isin(new[:, inputs["input_ids"].shape[1] :], banned).any()
 
 
-def test_left_padded_batch_equals_single(vlm, radiograph, photo) -> None:
+def test_left_padded_batch_equals_single(vlm: Any, radiograph: Any, photo: Any) -> None:
     model, processor = vlm
     texts = ["<|user|><image>effusion?<|assistant|>", "<|user|><image><image>Is there a nodule?<|assistant|>", "no"]
     batch = processor(text=texts, images=[[radiograph], [photo, radiograph], []], padding=True, return_tensors="pt")
@@ -129,16 +134,17 @@ def test_left_padded_batch_equals_single(vlm, radiograph, photo) -> None:
         torch.testing.assert_close(row[-len(alone) :], alone, atol=1e-5, rtol=1e-4)
 
 
-def ask_raw(processor, text: str, images) -> BatchFeature:
+def ask_raw(processor: Any, text: str, images: Any) -> Any:
     return processor(text=text, images=images or None, return_tensors="pt")
 
 
 @pytest.mark.parametrize("model_type", DECODERS)
-def test_text_logits_equal_the_decoders_own_class(make_vlm, tokenizer, model_type, tmp_path: Path) -> None:
-    quirks = {"gemma2": {"final_logit_softcapping": 3.0}, "gemma3_text": {"final_logit_softcapping": 2.0}}
+def test_text_logits_equal_the_decoders_own_class(
+    make_vlm: Any, tokenizer: Any, model_type: Any, tmp_path: Path
+) -> None:
+    quirks: dict[str, dict[str, Any]] = {"gemma2": {"final_logit_softcapping": 3.0}}
+    quirks["gemma3_text"] = {"final_logit_softcapping": 2.0}
     quirks["granite"] = {"logits_scaling": 4.0, "embedding_multiplier": 2.0}
-    from medvlm.models import tiny_decoder
-
     numbers = tiny_decoder(model_type, width=64, layers=2, **quirks.get(model_type, {}))
     model, processor = make_vlm(tokenizer, decoder=numbers)
     native = AutoModelForCausalLM.from_config(
@@ -153,7 +159,9 @@ def test_text_logits_equal_the_decoders_own_class(make_vlm, tokenizer, model_typ
 
 
 @pytest.mark.parametrize("model_type", DECODERS)
-def test_every_decoder_generates_and_reloads(make_vlm, tokenizer, radiograph, model_type, tmp_path: Path) -> None:
+def test_every_decoder_generates_and_reloads(
+    make_vlm: Any, tokenizer: Any, radiograph: Any, model_type: Any, tmp_path: Path
+) -> None:
     model, processor = make_vlm(tokenizer, model_type)
     inputs = ask(processor, "effusion?", [radiograph])
     cached = model.generate(**inputs, max_new_tokens=4, do_sample=False)
@@ -163,7 +171,7 @@ def test_every_decoder_generates_and_reloads(make_vlm, tokenizer, radiograph, mo
     assert torch.equal(logits(again, inputs), logits(model, inputs))
 
 
-def test_loss_equals_cross_entropy_of_shifted_labels(vlm, radiograph) -> None:
+def test_loss_equals_cross_entropy_of_shifted_labels(vlm: Any, radiograph: Any) -> None:
     model, processor = vlm
     inputs = ask(processor, "effusion?", [radiograph])
     labels = inputs["input_ids"].clone()
@@ -173,23 +181,21 @@ def test_loss_equals_cross_entropy_of_shifted_labels(vlm, radiograph) -> None:
     torch.testing.assert_close(out.loss, expected)
 
 
-def test_logits_to_keep(vlm, radiograph) -> None:
+def test_logits_to_keep(vlm: Any, radiograph: Any) -> None:
     model, processor = vlm
     inputs = ask(processor, "effusion?", [radiograph])
     kept = model(**inputs, logits_to_keep=2).logits
     torch.testing.assert_close(kept, logits(model, inputs)[:, -2:])
 
 
-def test_tied_weights_stay_tied_after_resizing(make_vlm, tokenizer) -> None:
+def test_tied_weights_stay_tied_after_resizing(make_vlm: Any, tokenizer: Any) -> None:
     model, _ = make_vlm(tokenizer)
     model.resize_token_embeddings(len(tokenizer) + 9)
     assert model.lm_head.weight is model.get_input_embeddings().weight
     assert model.lm_head.out_features == model.config.text_config.vocab_size == len(tokenizer) + 9
 
 
-def test_untied_head_is_saved_on_its_own(make_vlm, tokenizer, tmp_path: Path) -> None:
-    from medvlm.models import tiny_decoder
-
+def test_untied_head_is_saved_on_its_own(make_vlm: Any, tokenizer: Any, tmp_path: Path) -> None:
     model, _ = make_vlm(tokenizer, decoder=tiny_decoder(width=64, layers=2, tie_word_embeddings=False))
     model.save_pretrained(tmp_path)
     again = MedVLMForConditionalGeneration.from_pretrained(tmp_path)
@@ -197,7 +203,7 @@ def test_untied_head_is_saved_on_its_own(make_vlm, tokenizer, tmp_path: Path) ->
     assert torch.equal(again.lm_head.weight, model.lm_head.weight)
 
 
-def test_checkpointing_changes_no_gradient(make_vlm, tokenizer, radiograph, volume) -> None:
+def test_checkpointing_changes_no_gradient(make_vlm: Any, tokenizer: Any, radiograph: Any, volume: Any) -> None:
     model, processor = make_vlm(tokenizer)
     inputs = ask(processor, "effusion?", [radiograph], [volume])
     before = gradients(model.train(), inputs)
@@ -206,32 +212,32 @@ def test_checkpointing_changes_no_gradient(make_vlm, tokenizer, radiograph, volu
         torch.testing.assert_close(value, before[name], atol=1e-6, rtol=1e-4)
 
 
-def gradients(model, inputs) -> dict[str, torch.Tensor]:
+def gradients(model: Any, inputs: Any) -> dict[str, torch.Tensor]:
     model.zero_grad()
     model(**inputs, labels=inputs["input_ids"]).loss.backward()
     return {name: p.grad.clone() for name, p in model.named_parameters() if p.grad is not None}
 
 
-def test_every_parameter_gets_a_gradient(make_vlm, tokenizer, radiograph) -> None:
+def test_every_parameter_gets_a_gradient(make_vlm: Any, tokenizer: Any, radiograph: Any) -> None:
     model, processor = make_vlm(tokenizer)
     inputs = ask(processor, "effusion?", [radiograph])
     assert set(gradients(model.train(), inputs)) == {name for name, _ in model.named_parameters()}
 
 
-def test_parts_have_the_names_that_others_look_for(vlm) -> None:
+def test_parts_have_the_names_that_others_look_for(vlm: Any) -> None:
     model, _ = vlm
     assert isinstance(model.model, MedVLMModel)
     assert model.get_decoder() is model.model.language_model
     assert model.get_encoder("image") is model.model.vision_tower
 
 
-def test_same_seed_same_weights(make_vlm, tokenizer) -> None:
+def test_same_seed_same_weights(make_vlm: Any, tokenizer: Any) -> None:
     one, other, third = (make_vlm(tokenizer, seed=seed)[0].state_dict() for seed in (1, 1, 2))
     assert all(torch.equal(one[name], other[name]) for name in one)
     assert any(not torch.equal(one[name], third[name]) for name in one)
 
 
-def test_half_precision(make_vlm, tokenizer, radiograph) -> None:
+def test_half_precision(make_vlm: Any, tokenizer: Any, radiograph: Any) -> None:
     model, processor = make_vlm(tokenizer, dtype=torch.bfloat16)
     assert {p.dtype for p in model.parameters()} == {torch.bfloat16}
     assert torch.isfinite(logits(model, ask(processor, "effusion?", [radiograph]))).all()
