@@ -1,0 +1,76 @@
+"""``medvlm VERB ...``: the same doors as ``tools/VERB.py``, and one way to say what went wrong."""
+
+from __future__ import annotations
+
+import importlib
+import logging
+import os
+import sys
+import warnings
+from collections.abc import Sequence
+
+from medvlm.study import MedvlmError
+
+VERBS = {
+    "train": ("medvlm.training.command", "train a recipe: its stages, scores and page"),
+    "evaluate": ("medvlm.evaluation.command", "score a model on a set, by its protocol"),
+    "report": ("medvlm.reporting.command", "write reports for a folder of studies"),
+    "predict": ("medvlm.predict_command", "ask a model about an image"),
+    "convert": ("medvlm.convert_command", "check data of your own"),
+}
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run a verb.
+
+    Args:
+        argv: The verb and its arguments; those of the process without it.
+
+    Returns:
+        The exit code: 0, 1 if something could not be done, 2 for a wrong command line, 130 if interrupted.
+    """
+    verb, *rest = list(sys.argv[1:] if argv is None else argv) or ["--help"]
+    if verb in ("-h", "--help"):
+        print(_usage())
+        return 0
+    if verb == "--version":
+        from importlib.metadata import version
+
+        print(f"medvlm {version('medvlm')}")
+        return 0
+    if verb not in VERBS:
+        print(f"medvlm: there is no verb {verb!r}\n{_usage()}", file=sys.stderr)
+        return 2
+    _quiet()
+    try:
+        command = importlib.import_module(VERBS[verb][0])
+        code: int = command.main(rest)
+    except (MedvlmError, OSError, ValueError, ImportError) as error:
+        if os.environ.get("MEDVLM_DEBUG"):
+            raise
+        print(f"medvlm {verb}: {' '.join(str(error).split())}", file=sys.stderr)
+        return 1
+    except KeyboardInterrupt:
+        print(f"medvlm {verb}: interrupted; the same command goes on where it stopped", file=sys.stderr)
+        return 130
+    return code
+
+
+def _usage() -> str:
+    lines = [f"  {verb:<10}{purpose}" for verb, (_, purpose) in VERBS.items()]
+    return "\n".join(
+        ["usage: medvlm VERB ...   (medvlm VERB --help says more)", "", *lines, "", "Not for clinical use."]
+    )
+
+
+def _quiet() -> None:
+    """Keep what libraries print about headers off the terminal: it may quote a patient's."""
+    warnings.filterwarnings("ignore", module=r"pydicom(\.|$)")
+    for name in ("pydicom", "nibabel.global"):
+        logging.getLogger(name).setLevel(logging.CRITICAL)
+    os.environ.setdefault("TRANSFORMERS_VERBOSITY", "error")
+    os.environ.setdefault("HF_HUB_DISABLE_PROGRESS_BARS", "1")
+
+
+if __name__ == "__main__":
+    sys.exit(main())

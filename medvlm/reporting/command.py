@@ -1,0 +1,60 @@
+"""``medvlm report STUDIES --out DIR``: reports for a folder of studies; run again, it does what is missing."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Sequence
+from pathlib import Path
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Write reports and say how many.
+
+    Args:
+        argv: Arguments; those of the process without it.
+
+    Returns:
+        0, or 1 if a study failed.
+    """
+    arguments = _parser().parse_args(argv)
+    from medvlm.reporting import write_reports
+
+    summary = write_reports(
+        arguments.studies,
+        arguments.out,
+        model=arguments.model,
+        limit=arguments.limit,
+        batch=arguments.batch,
+        repair=arguments.repair,
+        paths=arguments.paths,
+        progress=not arguments.quiet,
+    )
+    print(
+        f"{summary.done} reported, {summary.kept} there already, {summary.skipped} skipped, {summary.failed} failed: "
+        f"{Path(arguments.out) / 'studies.csv'}"
+    )
+    return 1 if summary.failed else 0
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="medvlm report",
+        description="Write a radiology report for every study in a folder: one JSON each, and studies.csv of what was "
+        "done, skipped and failed, with reasons. Run again, it does only what is missing. Not for clinical use.",
+    )
+    parser.add_argument("studies", help="folder with DICOM, NIfTI, PNG or JPEG files, in any order")
+    parser.add_argument("--out", required=True, help="folder of the reports")
+    parser.add_argument("--model", help="folder or Hub name; else $MEDVLM_MODEL, else the newest under checkpoints/")
+    parser.add_argument("--limit", type=_positive, help="most studies reported now")
+    parser.add_argument("--batch", type=_positive, default=8, help="studies answered together (default 8)")
+    parser.add_argument("--repair", action="store_true", help="resample series with gaps or tilt instead of failing")
+    parser.add_argument("--paths", action="store_true", help="name files in studies.csv (paths may name patients)")
+    parser.add_argument("--quiet", action="store_true", help="no progress bar")
+    return parser
+
+
+def _positive(text: str) -> int:
+    value = int(text)
+    if value < 1:
+        raise argparse.ArgumentTypeError(f"{value} is below 1")
+    return value
