@@ -1,0 +1,229 @@
+"""From records to a table: accuracy with intervals, by kind and category, beside what blind answers get."""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict, dataclass, replace
+from functools import partial
+from typing import Any
+
+from medvlm.evaluation.metrics import Metric, bleu, finding_f1, rouge_l
+from medvlm.evaluation.protocols import Protocol
+from medvlm.evaluation.records import Record
+from medvlm.evaluation.statistics import Difference, Interval, mean_interval, paired_difference, ratio_interval
+from medvlm.evaluation.tables import score_text
+
+_PER_KIND: Mapping[str, tuple[str, ...]] = {"open": ("token_f1", "token_recall"), "box": ("iou",)}
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """One line of a score: a metric over a part of the questions."""
+
+    part: str
+    metric: str
+    interval: Interval
+
+
+@dataclass(frozen=True, slots=True)
+class Comparison:
+    """A baseline on the same questions.
+
+    Attributes:
+        name: ``majority``, ``blank``, ``shuffled`` or another.
+        accuracy: Its accuracy.
+        difference: Accuracy of the model minus that of the baseline, paired.
+        changed: Share of questions to which the baseline gives another answer than the model.
+    """
+
+    name: str
+    accuracy: Interval
+    difference: Difference
+    changed: float
+
+
+@dataclass(frozen=True, slots=True)
+class Score:
+    """Everything that is said about one run on one set.
+
+    Attributes:
+        header: Protocol, prompt, parser, split and decoding.
+        n: Questions asked, unreadable ones included.
+        accuracy: Share of right answers; None where all are reports.
+        rows: The same and more by kind and by category.
+        corpus: Scores of reports over the whole corpus.
+        unparsed: Share of questions without an answer that could be read.
+        truncated: Share of answers that were cut off.
+        errors: Questions that could not be asked.
+        comparisons: Baselines on the same questions.
+        notes: What a reader must know.
+    """
+
+    header: str
+    n: int
+    accuracy: Interval | None
+    rows: tuple[Row, ...]
+    corpus: tuple[Metric, ...]
+    unparsed: float
+    truncated: float
+    errors: int
+    comparisons: tuple[Comparison, ...] = ()
+    notes: tuple[str, ...] = ()
+
+    def to_json(self) -> dict[str, Any]:
+        """The score as JSON values; what is not a number is null."""
+        values: dict[str, Any] = json.loads(json.dumps(_finite(asdict(self))))
+        return values
+
+    def to_text(self, width: int = 110) -> str:
+        """The score as a table to print.
+
+        Args:
+            width: Columns of the terminal.
+        """
+        return score_text(self, width)
+
+
+def score_records(records: Sequence[Record], protocol: Protocol, *, header: str = "", seed: int = 0) -> Score:
+    """Score the records of one run.
+
+    Args:
+        records: One for each question.
+        protocol: How to break down and cluster them.
+        header: What is printed beside the score.
+        seed: Seed of the intervals.
+
+    Raises:
+        ValueError: If there are no records.
+
+    Examples:
+        >>> from medvlm.evaluation.records import grade
+        >>> from medvlm.study import Sample
+        >>> sample = Sample("1", (), "Effusion?", "yes", "closed", group="patient 1")
+        >>> records = [grade(sample, text, run="r", cluster="patient 1") for text in ("Yes.", "No.")]
+        >>> score_records(records, Protocol("own")).accuracy.value
+        0.5
+    """
+    if not records:
+        raise ValueError("no records to score; ask at least one question")
+    answered = [record for record in records if record.correct is not None]
+    rows = _kind_rows(records, seed) + _category_rows(answered, protocol, seed)
+    corpus, notes = _corpus(records)
+    missing = [record for record in records if record.error]
+    if missing:
+        notes.append(f"{len(missing)} questions could not be asked and count as wrong, first: {missing[0].error}")
+    return Score(
+        header=header,
+        n=len(records),
+        accuracy=_accuracy(answered, seed) if answered else None,
+        rows=tuple(rows),
+        corpus=tuple(corpus),
+        unparsed=sum(record.value is None for record in records) / len(records),
+        truncated=sum(not record.finished for record in records) / len(records),
+        errors=len(missing),
+        notes=tuple(notes),
+    )
+
+
+def compare(score: Score, records: Sequence[Record], others: Mapping[str, Sequence[Record]], *, seed: int = 0) -> Score:
+    """The score with baselines beside it, paired question by question.
+
+    Args:
+        score: The score of the records.
+        records: Those of the model.
+        others: Those of each baseline, for the same questions.
+        seed: Seed of the intervals.
+
+    Raises:
+        ValueError: If a baseline has other questions.
+    """
+    comparisons = []
+    for name, baseline in others.items():
+        theirs = {record.id: record for record in baseline}
+        if theirs.keys() != {record.id for record in records}:
+            raise ValueError(f"baseline {name!r} and the model were not asked the same questions; ask both all of them")
+        pairs = [(record, theirs[record.id]) for record in records if record.correct is not None]
+        if not pairs:
+            continue
+        ours, right = ([float(bool(pair[side].correct)) for pair in pairs] for side in (0, 1))
+        clusters = [record.cluster for record, _ in pairs]
+        comparisons.append(
+            Comparison(
+                name,
+                mean_interval(right, clusters, seed=seed),
+                paired_difference(ours, right, clusters, seed=seed),
+                sum(record.value != other.value for record, other in pairs) / len(pairs),
+            )
+        )
+    return replace(score, comparisons=tuple(comparisons))
+
+
+def _accuracy(records: Sequence[Record], seed: int) -> Interval:
+    return _mean(records, lambda record: float(bool(record.correct)), seed)
+
+
+def _mean(records: Sequence[Record], value: Callable[[Record], float], seed: int) -> Interval:
+    return mean_interval([value(record) for record in records], [record.cluster for record in records], seed=seed)
+
+
+def _kind_rows(records: Sequence[Record], seed: int) -> list[Row]:
+    rows = []
+    for kind in sorted({record.kind for record in records}):
+        part = [record for record in records if record.kind == kind]
+        if kind == "report":
+            rows.append(Row(kind, "rule_chexpert_micro_f1", _report_f1(part, seed)))
+            continue
+        rows.append(Row(kind, "accuracy", _accuracy(part, seed)))
+        rows += [Row(kind, name, _mean(part, partial(_named, name), seed)) for name in _PER_KIND.get(kind, ())]
+    return rows
+
+
+def _named(name: str, record: Record) -> float:
+    return record.scores[name]
+
+
+def _report_f1(records: Sequence[Record], seed: int) -> Interval:
+    """Micro F1 of the findings; 1 where neither side has any."""
+    clusters = [record.cluster for record in records]
+    above = [2 * record.scores["hits"] for record in records]
+    below = [2 * record.scores["hits"] + record.scores["extra"] + record.scores["missed"] for record in records]
+    if not any(below):
+        return mean_interval([1.0] * len(records), clusters, seed=seed)
+    return ratio_interval(above, below, clusters, seed=seed)
+
+
+def _category_rows(records: Sequence[Record], protocol: Protocol, seed: int) -> list[Row]:
+    names = protocol.breakdown
+    if names is None:
+        names = tuple(sorted({name for record in records for name in record.categories}))
+    rows = []
+    for name in names:
+        for value in sorted({record.categories[name] for record in records if name in record.categories}):
+            part = [record for record in records if record.categories.get(name) == value]
+            rows.append(Row(f"{name}={value or '(none)'}", "accuracy", _accuracy(part, seed)))
+    return rows
+
+
+def _corpus(records: Sequence[Record]) -> tuple[list[Metric], list[str]]:
+    """Corpus scores of the reports, and which of them could not be had."""
+    reports = [record for record in records if record.kind == "report"]
+    if not reports:
+        return [], []
+    given, wanted = [record.value or "" for record in reports], [record.reference for record in reports]
+    metrics, notes = finding_f1(given, wanted), []
+    for metric in (bleu, rouge_l):
+        try:
+            metrics.append(metric(given, wanted))
+        except (ImportError, ValueError) as error:
+            notes.append(f"{metric.__name__} not available: {error}")
+    return metrics, notes
+
+
+def _finite(value: Any) -> Any:
+    if isinstance(value, Mapping):
+        return {key: _finite(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [_finite(item) for item in value]
+    return None if isinstance(value, float) and not math.isfinite(value) else value

@@ -1,0 +1,62 @@
+"""Shuffled images always come from another group, in the same form, and never depend on order."""
+
+from __future__ import annotations
+
+import random
+from pathlib import Path
+
+import pytest
+import torch
+
+from medvlm.evaluation.showing import group_by_images, load_images, shown_images
+from medvlm.study import ImageRef, Sample
+
+
+def sample(name: str, group: str, *volumes: bool) -> Sample:
+    images = tuple(ImageRef(Path(f"{name}-{index}"), volume) for index, volume in enumerate(volumes))
+    return Sample(name, images, "?", "yes", "closed", group=group)
+
+
+@pytest.mark.parametrize("seed", range(60))
+def test_every_image_gets_another_groups_image(seed: int) -> None:
+    rng = random.Random(seed)
+    groups = [rng.randrange(rng.choice([2, 9])) for _ in range(rng.randrange(2, 40))]
+    samples = [sample(str(index), f"g{group}", False) for index, group in enumerate(groups)]
+    if 2 * max(groups.count(group) for group in groups) > len(groups):
+        with pytest.raises(ValueError, match="cannot be shuffled"):
+            shown_images(samples, "shuffled", seed)
+        return
+    shown = shown_images(samples, "shuffled", seed)
+    owner = {sample.images: sample.group for sample in samples}
+    assert sorted(map(str, shown.values())) == sorted(map(str, shown))
+    assert all(owner[key] != owner[other] for key, other in shown.items())
+
+
+def test_pairs_depend_on_the_seed_and_not_on_the_order() -> None:
+    samples = [sample(str(index), f"g{index}", False) for index in range(20)]
+    assert shown_images(samples, "shuffled", 1) == shown_images(samples[::-1], "shuffled", 1)
+    assert shown_images(samples, "shuffled", 1) != shown_images(samples, "shuffled", 2)
+
+
+def test_volumes_are_exchanged_for_volumes_only() -> None:
+    samples = [sample(f"{form}{index}", f"g{form}{index}", form == "v") for form in "vi" for index in range(3)]
+    shown = shown_images(samples, "shuffled", 0)
+    assert all(key[0].volume == other[0].volume for key, other in shown.items())
+
+
+def test_questions_without_images_stay_without() -> None:
+    samples = [sample("text", "g"), sample("a", "ga", False), sample("b", "gb", False)]
+    assert shown_images(samples, "shuffled", 0)[()] == ()
+
+
+def test_blank_images_keep_their_shape_and_hold_nothing() -> None:
+    (blank,) = load_images((ImageRef(Path("a")),), "blank", lambda ref: torch.ones(3, 4, 5))
+    assert blank.shape == (3, 4, 5)
+    assert not blank.any()
+
+
+def test_questions_of_an_image_stay_together_up_to_the_limit() -> None:
+    samples = [sample("a", "g", False)] * 5 + [sample("b", "g", False)]
+    assert [len(group) for group in group_by_images(samples, 2)] == [2, 2, 1, 1]
+    with pytest.raises(ValueError, match="expected 1 or more"):
+        group_by_images(samples, 0)
