@@ -38,7 +38,7 @@ class Finding:
         size: ``small`` or ``large`` (mild or severe for the heart).
         side: The PATIENT's side; empty for the heart.
         zone: ``upper`` or ``lower`` for findings in ``ZONED``.
-        mm: Extent in millimetres: nodule diameter, fluid height, rim width; ratio in per cent for the heart.
+        mm: Extent in millimetres: nodule diameter, fluid height, rim width; for the heart its width over the chest's.
         place: Centre (distance from the midline, height) in millimetres for zoned findings.
         change: What happened since the prior study; ``resolved`` findings are no longer in the image.
     """
@@ -88,9 +88,9 @@ class Study:
 _RANGES: dict[str, dict[str, tuple[float, float]]] = {
     "effusion": {"small": (18, 30), "large": (66, 95)},
     "pneumothorax": {"small": (28, 35), "large": (52, 64)},
-    "consolidation": {"small": (26, 31), "large": (42, 50)},
+    "consolidation": {"small": (33, 38), "large": (50, 58)},
     "cardiomegaly": {"small": (0.56, 0.59), "large": (0.62, 0.67)},
-    "nodule": {"small": (30, 37), "large": (48, 57)},
+    "nodule": {"small": (29, 34), "large": (43, 50)},
 }
 
 
@@ -108,7 +108,7 @@ def _draw(kind: str, body: Anatomy, rng: np.random.Generator) -> Finding:
     if zone == "upper":
         place = (float(rng.uniform(0.46, 0.58)) * body.cage, float(rng.uniform(0.38, 0.6)) * body.apex)
     elif zone == "lower":
-        place = (float(rng.uniform(0.62, 0.74)) * body.cage, body.dome + float(rng.uniform(26, 46)))
+        place = (float(rng.uniform(0.62, 0.74)) * body.cage, body.dome + float(rng.uniform(34, 52)))
     return Finding(kind, size, side, zone, sized(kind, size, rng), place)
 
 

@@ -167,9 +167,9 @@ def _place(body: Anatomy, grid: Grid, finding: Finding, cavity: Layer, lung: Lay
         return _fluid(body, grid, finding, cavity)
     if finding.kind == "nodule":
         radius = finding.mm / 2
-        return _ball(grid, finding, (radius, radius, radius), 0.12 * body.depth, 2.0).cut(lung)
+        return _ball(grid, finding, (radius, radius, radius), 0.12 * body.depth, 2.2).cut(lung)
     wide, cloud = finding.mm, np.clip(0.9 + 0.8 * (lung_density(body, grid) - body.lung) / body.lung, 0.75, 1.1)
-    return _ball(grid, finding, (wide, 1.7 * wide, 0.8 * wide), 0.1 * body.depth, cloud).cut(lung)
+    return _ball(grid, finding, (wide, 1.3 * wide, 0.75 * wide), 0.1 * body.depth, cloud).cut(lung)
 
 
 def water_path(scene: Scene) -> Map:

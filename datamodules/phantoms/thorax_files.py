@@ -32,7 +32,7 @@ from .report import FAITHFUL, write_report
 from .write import write_nifti, write_radiograph, write_series
 
 Modality = Literal["cr", "ct", "both"]
-VERSION = 1
+VERSION = 2
 SHARES: Mapping[str, float] = {"sft": 0.5, "rl": 0.25, "validate": 0.05, "test": 0.2}
 """Share of the virtual patients in each pool; ``sft`` and ``rl`` together are the split ``train``."""
 
@@ -168,6 +168,7 @@ def _record(study: Study, files: Mapping[str, str], boxes: Mapping[str, Sequence
         "pool": pool_of(study.index),
         "files": dict(files),
         "findings": [asdict(finding) for finding in study.findings],
+        "resolved": [asdict(finding) for finding in study.resolved],
         "boxes": {kind: [round(float(edge), 4) for edge in box] for kind, box in boxes.items()},
         "prior": "s0" if study.has_prior else None,
         "report": write_report(study),

@@ -6,6 +6,7 @@ PHANTOM - NOT A PATIENT.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +14,7 @@ import numpy as np
 
 from medvlm.study import ImageRef, Sample, SampleError
 
+from .compare import comparison
 from .findings import Finding
 from .miner import MINERS, Label, Labels, Miner, mine_labels, true_labels
 from .questions import Asked, ask
@@ -21,6 +23,47 @@ from .thorax_files import make_thorax, pool_of, read_manifest
 __all__ = ["atlas_box", "label_error_rate", "load_thorax", "make_thorax", "pool_of", "read_manifest"]
 
 KINDS_OF_ANSWER = ("choice", "closed", "open", "box", "report")
+
+
+@dataclass(frozen=True, slots=True)
+class _Wanted:
+    """What a caller of ``load_thorax`` asks for."""
+
+    root: Path
+    split: str
+    modality: str
+    miner: Miner | float
+    kinds: Sequence[str]
+    pool: str | None
+    per_image: float
+
+    def check(self) -> None:
+        """Refuse what is not known, and say what is."""
+        share = isinstance(self.miner, (int, float)) and 0 <= self.miner <= 1
+        kinds = bool(self.kinds) and set(self.kinds) <= set(KINDS_OF_ANSWER)
+        for good, what, expected in (
+            (self.split in ("train", "validate", "test"), "split", "train, validate or test"),
+            (self.modality in ("cr", "ct", "nifti"), "modality", "cr, ct or nifti"),
+            (share or self.miner in MINERS, "miner", "crude, fair, exact or a share from 0 to 1"),
+            (kinds, "kinds", f"some of {', '.join(KINDS_OF_ANSWER)}"),
+            (self.pool in (None, "sft", "rl"), "pool", "sft, rl or None"),
+            (self.per_image > 0, "per_image", "more than 0"),
+        ):
+            if not good:
+                raise ValueError(f"{what}={getattr(self, what)!r}: expected {expected}.")
+
+    def takes(self, pool: str) -> bool:
+        """Whether a patient of that pool is wanted."""
+        return ("train" if pool in ("sft", "rl") else pool) == self.split and self.pool in (None, pool)
+
+    def image(self, record: Mapping[str, Any]) -> ImageRef:
+        """The image of a study in the wanted form."""
+        files = record["files"]
+        if self.modality not in files:
+            raise SampleError(
+                f"{self.root} has no {self.modality!r} files, only {', '.join(files)}: make it with modality='both'."
+            )
+        return ImageRef(self.root / files[self.modality], volume=self.modality != "cr")
 
 
 def load_thorax(
@@ -32,6 +75,7 @@ def load_thorax(
     kinds: Sequence[str] = KINDS_OF_ANSWER,
     pool: str | None = None,
     per_image: float = 5.0,
+    compare: bool = False,
 ) -> Iterator[Sample]:
     """Yield the questions of a phantom root; no pixels are read.
 
@@ -44,6 +88,7 @@ def load_thorax(
         kinds: Forms of answers: any of choice, closed, open, box, report.
         pool: Only patients of this pool of ``train``: ``sft`` or ``rl``.
         per_image: About how many questions a study with findings gets.
+        compare: Whether follow-ups also get a question with two images, the prior first.
 
     Yields:
         Samples. ``answer`` and ``rationale`` are true; ``weak_answer`` and ``extra["weak_rationale"]`` are mined.
@@ -52,40 +97,26 @@ def load_thorax(
         ValueError: If an argument is none of the above.
         SampleError: If the folder is no phantom root, or was made without this modality.
     """
-    _check(split, modality, miner, kinds, pool, per_image)
+    wanted = _Wanted(Path(root), split, modality, miner, kinds, pool, per_image)
+    wanted.check()
+    prior: ImageRef | None = None
     for record in read_manifest(root):
-        member = record["pool"]
-        if ("train" if member in ("sft", "rl") else member) != split or pool not in (None, member):
+        if not wanted.takes(record["pool"]):
             continue
-        if modality not in record["files"]:
-            raise SampleError(
-                f"{root} has no {modality!r} files, only {', '.join(record['files'])}: make it with modality='both'."
-            )
-        yield from _samples(Path(root), record, split, modality, miner, kinds, per_image)
+        image = wanted.image(record)
+        yield from _samples(wanted, record, image)
+        if compare and record["prior"] and prior is not None:
+            sample = comparison(record, (prior, image), split, exact=_reader(record, miner) == "exact")
+            yield from () if sample is None else (sample,)
+        prior = image
 
 
-def _check(
-    split: str, modality: str, miner: Miner | float, kinds: Sequence[str], pool: str | None, per_image: float
-) -> None:
-    known = (isinstance(miner, (int, float)) and 0 <= miner <= 1) or miner in MINERS
-    for good, what, given, expected in (
-        (split in ("train", "validate", "test"), "split", split, "train, validate or test"),
-        (modality in ("cr", "ct", "nifti"), "modality", modality, "cr, ct or nifti"),
-        (known, "miner", miner, "crude, fair, exact or a share from 0 to 1"),
-        (bool(kinds) and set(kinds) <= set(KINDS_OF_ANSWER), "kinds", kinds, f"some of {', '.join(KINDS_OF_ANSWER)}"),
-        (pool in (None, "sft", "rl"), "pool", pool, "sft, rl or None"),
-        (per_image > 0, "per_image", per_image, "more than 0"),
-    ):
-        if not good:
-            raise ValueError(f"{what}={given!r}: expected {expected}.")
-
-
-def _believed(record: Mapping[str, Any], truth: Labels, miner: Miner | float) -> Labels:
-    """The labels that a miner makes of one study."""
-    if isinstance(miner, (int, float)):
-        rng = np.random.default_rng([record["seed"], record["index"], record["number"], 5])
-        miner = "crude" if rng.random() < miner else "exact"
-    return truth if miner == "exact" else mine_labels(record["report"], miner)
+def _reader(record: Mapping[str, Any], miner: Miner | float) -> Miner:
+    """Who reads the report of a study, where a share of the studies is read crudely."""
+    if not isinstance(miner, (int, float)):
+        return miner
+    rng = np.random.default_rng([record["seed"], record["index"], record["number"], 5])
+    return "crude" if rng.random() < miner else "exact"
 
 
 def _truth(record: Mapping[str, Any]) -> dict[str, Label]:
@@ -93,20 +124,11 @@ def _truth(record: Mapping[str, Any]) -> dict[str, Label]:
     return true_labels(findings)
 
 
-def _samples(
-    root: Path,
-    record: Mapping[str, Any],
-    split: str,
-    modality: str,
-    miner: Miner | float,
-    kinds: Sequence[str],
-    per_image: float,
-) -> Iterator[Sample]:
-    truth = _truth(record)
-    weak = _believed(record, truth, miner)
+def _samples(wanted: _Wanted, record: Mapping[str, Any], image: ImageRef) -> Iterator[Sample]:
+    truth, miner = _truth(record), _reader(record, wanted.miner)
+    weak = truth if miner == "exact" else mine_labels(record["report"], miner)
     rng = np.random.default_rng([record["seed"], record["index"], record["number"], 4])
-    image = ImageRef(root / record["files"][modality], volume=modality != "cr")
-    for asked in ask(truth, rng, kinds, per_image):
+    for asked in ask(truth, rng, wanted.kinds, wanted.per_image):
         yield Sample(
             id=f"{record['patient']}/{record['study']}/{asked.template.name}",
             images=(image,),
@@ -115,7 +137,7 @@ def _samples(
             kind=asked.template.kind,
             options=asked.options,
             group=record["patient"],
-            split=split,
+            split=wanted.split,
             categories={
                 "task": asked.template.skill,
                 "template": asked.template.name,

@@ -54,7 +54,7 @@ def _change(before: Finding | None, after: Finding) -> str:
 
 def test_change_words_say_what_happened_since_the_prior() -> None:
     pairs = [patient for patient in sample_patients(5, 600) if len(patient) == 2]
-    seen = Counter()
+    seen: Counter[str] = Counter()
     for prior, now in pairs:
         assert (prior.body, prior.patient) == (now.body, now.patient)
         for finding in now.findings:
