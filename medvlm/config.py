@@ -91,6 +91,8 @@ class Stage(Settings):
     """Keyword arguments of the set's loader, over those of the data section."""
     evaluate: bool = True
     """Whether the stage's model is scored on the test split."""
+    protocol: str | None = None
+    """Protocol by name; None takes that of the evaluate section."""
     baselines: list[Literal["majority", "blank", "shuffled"]] | None = None
     """What else is scored beside it; None takes those of the evaluate section."""
 

@@ -21,7 +21,9 @@ def build_parser() -> argparse.ArgumentParser:
     parser.add_argument("--root", type=Path, required=True, help="where the set is")
     parser.add_argument("--split", default="test")
     parser.add_argument("--protocol", help="by name; that of the set if not given")
-    parser.add_argument("--option", action="append", default=[], metavar="KEY=VALUE", help="what the set's loader takes")
+    parser.add_argument(
+        "--option", action="append", default=[], metavar="KEY=VALUE", help="what the set's loader takes"
+    )
     parser.add_argument("--out", type=Path, required=True, help="folder of records and scores; run again to go on")
     parser.add_argument("--baselines", nargs="*", default=["majority", "blank", "shuffled"])
     parser.add_argument("--limit", type=int, help="most questions")

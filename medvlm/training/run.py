@@ -23,9 +23,8 @@ from pathlib import Path
 from typing import Any
 
 import torch
-import yaml
 
-from medvlm.config import GRPOStage, Recipe, SFTStage, Stage, save_config
+from medvlm.config import GRPOStage, Recipe, SFTStage, Stage, load_config, save_config
 from medvlm.datamodules.cache import PixelCache
 from medvlm.models import load_vlm
 from medvlm.models.merge import merge_lora
@@ -81,9 +80,8 @@ def _claim(recipe: Recipe) -> None:
     path = recipe.folder / "recipe.yaml"
     decisive = ("seed", "reasoning", "model", "data", "stages")
     if path.is_file():
-        old = yaml.safe_load(path.read_text(encoding="utf-8"))
-        new = recipe.model_dump(mode="json")
-        if changed := [name for name in decisive if old.get(name) != new[name]]:
+        old = load_config(path)
+        if changed := [name for name in decisive if getattr(old, name) != getattr(recipe, name)]:
             raise ValueError(
                 f"{recipe.folder} holds a run with other settings ({', '.join(changed)}). "
                 "Choose another place (output=FOLDER or name=NAME), or delete it."

@@ -1,0 +1,162 @@
+"""From a recipe to its results: every stage trained and scored, one table, one summary, one page."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from rich.console import Console
+from rich.table import Table
+
+from medvlm.config import GRPOStage, Recipe, SFTStage
+from medvlm.evaluation.protocols import get_protocol
+from medvlm.evaluation.runner import evaluate_with_baselines
+from medvlm.evaluation.scoring import Score
+from medvlm.generation.engine import Engine
+from medvlm.models import load_vlm
+from medvlm.training.build import stage_data
+from medvlm.training.checkpoint import atomic_folder
+from medvlm.training.run import Run, check_model_folder, prepare, train_stage
+from medvlm.training.showcase import write_showcase
+
+Entry = dict[str, Any]
+
+
+def run_recipe(recipe: Recipe) -> dict[str, Entry]:
+    """Train and score every stage, then print and write what came out.
+
+    What is finished is not done again: a run that was killed goes on, and a finished one only prints.
+
+    Returns:
+        The summary: for each row of the table accuracy, low, high, n and seed.
+    """
+    console = Console()
+    run = prepare(recipe)
+    summary: dict[str, Entry] = {}
+    for stage in recipe.stages:
+        console.rule(f"{recipe.name}: {stage.name}")
+        folder = train_stage(run, stage)
+        if stage.evaluate:
+            score = score_stage(run, stage)
+            console.print(score.to_text(console.width), highlight=False, markup=False)
+            for name, row in entries(stage.name, score, recipe.seed, folder).items():
+                summary[f"{name} ({stage.name})" if name in summary else name] = row
+    _publish(recipe)
+    _write_json(recipe.folder / "summary.json", summary)
+    report_studies(run, console)
+    page = write_showcase(recipe, summary)
+    console.rule(recipe.name)
+    console.print(summary_table(summary, recipe))
+    for line in (recipe.note, "Not for clinical use.", f"Page: {page}", f"Model: {recipe.folder / 'model'}"):
+        if line:
+            console.print(line, highlight=False, markup=False)
+    return summary
+
+
+def score_stage(run: Run, stage: SFTStage | GRPOStage) -> Score:
+    """Score a trained stage on its test split, records kept in the stage's folder."""
+    recipe, settings = run.recipe, run.recipe.evaluate
+    folder = recipe.folder / stage.name
+    check_model_folder(folder)
+    model, processor = load_vlm(folder / "model")
+    data = stage_data(recipe, stage, run.root, run.collate())
+    data.setup("fit")
+    data.setup("test")
+    samples = data.samples["test"]
+    if settings.limit is not None:
+        images = list(dict.fromkeys(sample.images for sample in samples))[: settings.limit]
+        samples = [sample for sample in samples if sample.images in set(images)]
+    baselines = settings.baselines if stage.baselines is None else stage.baselines
+    return evaluate_with_baselines(
+        Engine(model, processor, reasoning=recipe.reasoning),
+        samples,
+        run.pixels,
+        get_protocol(stage.protocol or settings.protocol or recipe.data.set),
+        folder / "records",
+        baselines=baselines,
+        train=data.samples["train"],
+        seed=recipe.seed,
+        batch=settings.batch,
+        max_new_tokens=settings.max_new_tokens,
+        progress=recipe.trainer.progress,
+    )
+
+
+def entries(name: str, score: Score, seed: int, folder: Path) -> dict[str, Entry]:
+    """Rows of the summary from one score: the stage, and under ``blind`` and so on what its baselines reached."""
+    found: dict[str, Entry] = {}
+    cost = folder / "cost.json"
+    common = {"n": score.n, "seed": seed}
+    names = {"blank": "blind", "majority": "majority", "shuffled": "shuffled"}
+    for comparison in score.comparisons:
+        values = comparison.accuracy
+        row = {"accuracy": values.value, "low": values.low, "high": values.high, **common}
+        found[names[comparison.name]] = row | {"of": name}
+    if score.accuracy is not None:
+        row = {"accuracy": score.accuracy.value, "low": score.accuracy.low, "high": score.accuracy.high, **common}
+        row["unparsed"] = score.unparsed
+        row |= json.loads(cost.read_text(encoding="utf-8")) if cost.is_file() else {}
+        found[name] = row
+    for metric in score.corpus:
+        found.setdefault(name, dict(common)).setdefault("report", {})[metric.name] = metric.value
+    return found
+
+
+def summary_table(summary: Mapping[str, Entry], recipe: Recipe) -> Table:
+    """The summary as a table to print."""
+    table = Table(title=f"{recipe.name}, seed {recipe.seed}: held-out accuracy with 95 % intervals")
+    for column in ("model", "accuracy", "low", "high", "n", "CPU s"):
+        table.add_column(column, justify="left" if column == "model" else "right")
+    for name, row in summary.items():
+        if "accuracy" in row:
+            numbers = [f"{row[key]:.3f}" for key in ("accuracy", "low", "high")]
+            table.add_row(label(name, row), *numbers, str(row["n"]), str(row.get("cpu_seconds", "")))
+    return table
+
+
+def label(name: str, row: Mapping[str, Any]) -> str:
+    """What a row of the summary is, in words.
+
+    Examples:
+        >>> label("blind", {"of": "sft"})
+        'blind: sft, shown a blank image'
+    """
+    words = {
+        "blind": "blind: {of}, shown a blank image",
+        "shuffled": "{of}, shown another patient's image",
+        "majority": "majority answer of the training set of {of}",
+    }
+    return words.get(name.partition(" (")[0], name).format(of=row.get("of", ""))
+
+
+def _publish(recipe: Recipe) -> None:
+    """Put the last stage's model where ``medvlm.predict`` looks for it."""
+    source, target = recipe.folder / recipe.stages[-1].name / "model", recipe.folder / "model"
+    if target.is_dir() and (target / "config.json").stat().st_mtime >= (source / "config.json").stat().st_mtime:
+        return
+    with atomic_folder(target) as folder:
+        for file in source.iterdir():
+            os.link(file, folder / file.name)
+
+
+def report_studies(run: Run, console: Console) -> None:
+    """Write reports for the first studies of the test split with the last stage's model."""
+    recipe = run.recipe
+    if not recipe.reports:
+        return
+    from medvlm.reporting import write_reports
+
+    data = stage_data(recipe, recipe.stages[-1], run.root, run.collate())
+    data.setup("test")
+    studies: Sequence[Path] = list(dict.fromkeys(sample.images[0].path for sample in data.samples["test"]))
+    done = write_reports(studies[: recipe.reports], recipe.folder / "reports", model=recipe.folder / "model")
+    console.print(f"Reports: {done}, in {recipe.folder / 'reports'}", highlight=False, markup=False)
+
+
+def _write_json(path: Path, value: Any) -> None:
+    temporary = path.with_name(f".{path.name}.{os.getpid()}")
+    temporary.write_text(json.dumps(value, indent=1), encoding="utf-8")
+    temporary.replace(path)
