@@ -41,7 +41,7 @@ class ModelSettings(Settings):
     freeze: list[Literal["vision", "projector", "decoder"]] = []
     """Parts that are not trained."""
     lora: dict[str, Any] | None = None
-    """``parts``, ``rank``, ``alpha``, ``dropout``: adapters on these parts, all else frozen; None trains the weights."""
+    """``parts``, ``rank``, ``alpha``, ``dropout``: adapters on these parts, all else frozen; None: no adapters."""
 
 
 class DataSettings(Settings):
@@ -259,10 +259,7 @@ def _override(tree: dict[str, Any], item: str) -> None:
     *parents, leaf = key.split(".")
     node: Any = tree
     for parent in parents:
-        if isinstance(node, list):
-            node = _member(node, parent, key)
-        else:
-            node = node.setdefault(parent, {})
+        node = _member(node, parent, key) if isinstance(node, list) else node.setdefault(parent, {})
         if not isinstance(node, dict | list):
             raise ValueError(f"{key}: {parent!r} holds a value, not a section.")
     if isinstance(node, list):

@@ -58,7 +58,7 @@ class Image:
         array: Values after the modality LUT (0028,3000) or rescale (0028,1052/1053), inverted for nothing yet.
         axes: One letter an axis: ``yx``, ``yxc``, ``zyx``, ``tyx`` or ``tyxc`` (z slices, t frames, c channels).
         modality: DICOM modality (0008,0060) where known, else ``OT``.
-        unit: ``HU``, ``stored`` (arbitrary scanner units) or ``display`` (already as on a screen, 0 to the dtype's maximum).
+        unit: ``HU``, ``stored`` (arbitrary scanner units) or ``display`` (as on a screen, 0 to the dtype's maximum).
         spacing: Millimetres along each spatial axis, in the order of ``axes`` (no entry for t and c); None if unknown.
         orientation: Patient direction in which each spatial axis grows, in the order of ``axes`` (``SPL`` for a zyx
             volume whose z grows to the head, y to the back and x to the patient's left); None if unknown.

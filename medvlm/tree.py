@@ -1,7 +1,7 @@
 """The prefix tree: a context (system text, images, shared question text) carries branches, all in one row.
 
-A segment sees its ancestors and itself, never a sibling, and its positions go on from its parent's last token. So one row
-gives the log-probabilities that one row per branch would give, and the context is computed once. Segments nest: a
+A segment sees its ancestors and itself, never a sibling, and its positions go on from its parent's last token. So one
+row gives the log-probabilities that one row per branch would give, and the context is computed once. Segments nest: a
 context may carry questions, each of which carries sampled answers.
 
 Supervised fine-tuning, preference losses, GRPO and choice scoring all build trees; sampling (``medvlm.generation``)
@@ -67,7 +67,7 @@ class Tree:
     def from_sequences(cls, sequences: Sequence[Sequence[int]], weights: Sequence[Sequence[float]]) -> Tree:
         """Share the longest common prompt of several (prompt + answer) sequences.
 
-        Only tokens of weight 0 are shared, so that no answer token is ever counted once for two answers, and each branch
+        Only tokens of weight 0 are shared, so that no answer token is counted once for two answers, and each branch
         keeps at least one token.
         """
         firsts = [next((i for i, weight in enumerate(row) if weight), len(row) - 1) for row in weights]
@@ -92,7 +92,7 @@ class Tree:
 
 @dataclass(frozen=True, slots=True)
 class Rows:
-    """Several trees as one batch of rows: ``B`` trees, rows of ``L`` tokens, at most ``S`` segments, ``T`` counted tokens.
+    """Several trees as a batch: ``B`` rows of ``L`` tokens, at most ``S`` segments a row, ``T`` counted tokens.
 
     Attributes:
         ids: Tokens ``(B, L)``.

@@ -18,7 +18,7 @@ from .encoders import EncoderSpec, create_encoder, encoder_spec, list_encoders, 
 from .image_processing import MedVLMImageProcessor, MedVLMVideoProcessor
 from .load import load_vlm, read_config
 from .modeling import MedVLMForConditionalGeneration, MedVLMModel
-from .parts import PARTS, add_lora, count_parameters, freeze, load_lora, part_of, save_lora
+from .parts import PARTS, add_lora, checkpoint_activations, count_parameters, freeze, load_lora, part_of, save_lora
 from .processing import MedVLMProcessor
 from .tiny import tiny_decoder, tiny_vlm
 from .tokenizer import train_tokenizer
@@ -44,6 +44,7 @@ __all__ = [
     "add_lora",
     "build_vlm",
     "check_tokens",
+    "checkpoint_activations",
     "count_parameters",
     "create_encoder",
     "encoder_spec",

@@ -6,17 +6,26 @@ import re
 from collections import Counter
 from collections.abc import Collection, Sequence
 from pathlib import Path
-from typing import Literal, get_args
+from typing import Any, Literal, get_args
 
-from peft import LoraConfig
+from peft import LoraConfig, PeftConfig, set_peft_model_state_dict
+from safetensors.torch import load_file
 from torch import nn
 from transformers import PreTrainedModel
 
-from .weights import check_source, explained
+from medvlm.study import WeightsError
+
+from .weights import check_source, explained, find_file
 
 Part = Literal["vision", "projector", "decoder"]
 PARTS: tuple[Part, ...] = get_args(Part)
 
+# transformers 5.2x renamed it and warns of the older name
+_CHECKPOINTING = next(
+    name
+    for name in ("activation_checkpointing_enable", "gradient_checkpointing_enable")
+    if name in dir(PreTrainedModel)
+)
 _PROJECTOR = re.compile(
     r"(^|\.)(multi_modal_projector|volume_compressor|connector|mlp1|embed_vision|visual\.(deepstack_)?merger\w*)(\.|$)"
 )
@@ -115,14 +124,28 @@ def save_lora(model: PreTrainedModel, folder: str | Path) -> None:
 
 
 def load_lora(model: PreTrainedModel, source: str | Path) -> None:
-    """Load adapters onto the model they were made for.
+    """Load adapters onto the model they were made for; they can be trained on, the rest is frozen.
 
     Raises:
         WeightsError: If they are missing, pickled or made for another model.
     """
     name = check_source(source, config="adapter_config.json", adapter=True)
     with explained(name):
-        model.load_adapter(name)
+        saved = load_file(find_file(name, "adapter_model.safetensors"))
+        model.add_adapter(PeftConfig.from_pretrained(name))
+        state = {key.removeprefix("base_model.model."): value for key, value in saved.items()}
+        report: Any = set_peft_model_state_dict(model, state)
+    wanted = {key.replace(".default", "") for key in report.missing_keys if "lora_" in key or "modules_to_save" in key}
+    if wanted or report.unexpected_keys:
+        raise WeightsError(
+            f"{name} holds adapters of another model: {len(wanted)} weights are missing in it, "
+            f"{len(report.unexpected_keys)} have no place."
+        )
+
+
+def checkpoint_activations(model: PreTrainedModel) -> None:
+    """Recompute activations in the backward pass instead of keeping them: half the memory for a third more time."""
+    getattr(model, _CHECKPOINTING)({"use_reentrant": False})
 
 
 def _whole_modules(model: nn.Module, parts: Sequence[str]) -> list[str]:

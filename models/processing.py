@@ -90,6 +90,21 @@ class MedVLMProcessor(ProcessorMixin):
         videos = None if videos is None else [self.volume_pixels(video) for video in flat_videos(videos)]
         return images or None, text, videos or None, audio
 
+    def validate_inputs(
+        self, images: Any = None, text: Any = None, videos: Any = None, audio: Any = None, **kwargs: Any
+    ) -> None:
+        """Check that texts have one placeholder an image and one a volume.
+
+        Raises:
+            ValueError: If they differ in number, which older transformers would let pass.
+        """
+        if text is not None:
+            joined = "".join([text] if isinstance(text, str) else text)
+            for token, given in ((self.image_token, images), (self.video_token, videos)):
+                if joined.count(token) != len(given or ()):
+                    raise ValueError(f"The text has {joined.count(token)} {token}, but {len(given or ())} were given.")
+        super().validate_inputs(images=images, text=text, videos=videos, audio=audio, **kwargs)
+
     def volume_pixels(self, video: Any) -> torch.Tensor:
         """One volume, or one list of slices, as (S, 3, H, W)."""
         if isinstance(video, list | tuple):

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from huggingface_hub import hf_hub_download
 from safetensors import SafetensorError
 
 from medvlm.study import WeightsError
@@ -41,7 +42,7 @@ def explained(source: str) -> Iterator[None]:
     """Turn what transformers and safetensors raise while loading ``source`` into a ``WeightsError``."""
     try:
         yield
-    except (OSError, ValueError, RuntimeError, SafetensorError, KeyError) as error:
+    except (OSError, ValueError, RuntimeError, TypeError, KeyError, SafetensorError) as error:
         if isinstance(error, WeightsError):
             raise
         raise WeightsError(f"{source} cannot be loaded: {error}") from error
@@ -61,6 +62,12 @@ def check_complete(source: str, report: dict[str, set[str]]) -> None:
     if missing:
         shown = ", ".join(missing[:3]) + (f" and {len(missing) - 3} more" if len(missing) > 3 else "")
         raise WeightsError(f"{source} holds weights of another architecture: {shown} are missing in it.")
+
+
+def find_file(source: str, name: str) -> Path:
+    """A file of a folder, or of a Hub repository (it is then fetched)."""
+    folder = Path(source)
+    return folder / name if folder.is_dir() else Path(hf_hub_download(source, name))
 
 
 def _check_folder(folder: Path, config: str, adapter: bool) -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -33,8 +32,8 @@ def shared_data() -> Path:
 
 
 @pytest.fixture
-def tiny() -> Iterator[tuple[Any, Any]]:
+def tiny() -> tuple[Any, Any]:
     """A fresh composed model of about a million parameters, and its processor."""
     from medvlm.models import tiny_vlm, train_tokenizer
 
-    yield tiny_vlm(train_tokenizer([WORDS] * 4, 512), image_size=32, seed=0)
+    return tiny_vlm(train_tokenizer([WORDS] * 4, 512), image_size=32, seed=0)

@@ -123,8 +123,8 @@ def _ball(grid: Grid, finding: Finding, half: tuple[float, float, float], depth:
 
 
 def _lung(body: Anatomy, grid: Grid, study: Study, cavity: Layer) -> Layer:
+    """Aerated lung: all of the cavity, less of it beside free air; findings are painted over it."""
     air = study.find("pneumothorax")
-    fluid = study.find("effusion")
     lung = Layer(cavity.lo, cavity.hi, lung_density(body, grid))
     if air is not None:
         side = _on(air, grid)
@@ -132,8 +132,6 @@ def _lung(body: Anatomy, grid: Grid, study: Study, cavity: Layer) -> Layer:
         half = lung_half(body, grid, squeeze=rim, lower=rim)
         density = lung_density(body, grid) * np.where(side, np.float32(1.35), np.float32(1))
         lung = replace(lung.cut(Layer(-half, half, 0.0)), density=density)
-    if fluid is not None:
-        lung = Layer(lung.lo, np.minimum(lung.hi, _fluid(body, grid, fluid, cavity).lo), lung.density)
     return lung
 
 

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import io
 import math
+from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 from rich.console import Console
 from rich.table import Table
+from rich.text import Text
 
 from medvlm.evaluation.statistics import Difference, Interval
 
@@ -35,19 +37,22 @@ def _table(score: Score) -> Table:
     table = Table(box=None, pad_edge=False)
     for name in ("part", "metric", "value", "95 % interval", "n", "clusters"):
         table.add_column(name, justify="left" if name in ("part", "metric") else "right")
-    if score.accuracy:
-        table.add_row("all", "accuracy", *_cells(score.accuracy))
-    for row in score.rows:
-        table.add_row(row.part, row.metric, *_cells(row.interval))
-    for metric in score.corpus:
-        table.add_row("report", metric.name, f"{metric.value:.3f}", "", str(metric.n), "")
-    for other in score.comparisons:
-        table.add_row(f"baseline: {other.name}", "accuracy", *_cells(other.accuracy))
-        gain = other.difference
-        table.add_row(
-            f"  model - {other.name}", f"p={gain.p:.4f}, {other.changed:.0%} of answers change", *_cells(gain, sign="+")
-        )
+    for cells in _rows(score):
+        table.add_row(*map(Text, cells))
     return table
+
+
+def _rows(score: Score) -> Iterator[list[str]]:
+    if score.accuracy:
+        yield ["all", "accuracy", *_cells(score.accuracy)]
+    for row in score.rows:
+        yield [row.part, row.metric, *_cells(row.interval)]
+    for metric in score.corpus:
+        yield ["report", metric.name, f"{metric.value:.3f}", "", str(metric.n), ""]
+    for other in score.comparisons:
+        changed = f"p={other.difference.p:.4f}, {other.changed:.0%} of answers change"
+        yield [f"baseline: {other.name}", "accuracy", *_cells(other.accuracy)]
+        yield [f"  model - {other.name}", changed, *_cells(other.difference, sign="+")]
 
 
 def _cells(interval: Interval | Difference, sign: str = "") -> list[str]:

@@ -20,7 +20,7 @@ class Ask:
     """Questions about the same images.
 
     Attributes:
-        images: Prepared pixels, ``(3, H, W)`` an image or ``(S, 3, H, W)`` a volume, in the order of the samples' images.
+        images: Prepared pixels, ``(3, H, W)`` an image or ``(S, 3, H, W)`` a volume, in the samples' order.
         questions: Samples that all show exactly these images.
     """
 

@@ -1,8 +1,8 @@
 """Sample answers below prefix trees: contexts are prefilled once and their cache is shared by all branches.
 
-A decoding step appends one column for each branch that still runs, to the row of its tree, under the visibility rule of
-``medvlm.tree``. No cache is copied for a second sample, finished branches cost nothing, and rows without a running branch
-leave the batch.
+A decoding step appends one column for each branch that still runs, to the row of its tree, under the visibility rule
+of ``medvlm.tree``. No cache is copied for a second sample, finished branches cost nothing, and rows without a running
+branch leave the batch.
 """
 
 from __future__ import annotations
@@ -73,8 +73,8 @@ def sample(
         features: Image features in row order, see `medvlm.tree.embed`.
         n: Answers below each leaf.
         max_new_tokens: Where an answer is cut.
-        temperature: 0 takes the likeliest token; otherwise scores are divided by it. There is no top-p or top-k: a policy
-            gradient needs the log-probabilities of the distribution that was sampled from.
+        temperature: 0 takes the likeliest token; otherwise scores are divided by it. There is no top-p or top-k: a
+            policy gradient needs the log-probabilities of the distribution that was sampled from.
         stop: Tokens that end an answer.
         banned: Tokens that are never drawn (image placeholders, padding).
         generator: Source of randomness, on the model's device.

@@ -85,30 +85,46 @@ class Stray:
     reason: str
 
 
-def find_studies(root: Path, *, leave_out: Path | None = None) -> tuple[list[Study], list[Stray]]:
-    """All studies below a folder (or the one in a file), in a stable order, and the files that are none.
+def find_studies(roots: Sequence[Path], *, leave_out: Path | None = None) -> tuple[list[Study], list[Stray]]:
+    """All studies in folders and files, in a stable order, and the files that are none.
 
     A DICOM study is all files of one StudyInstanceUID, wherever they lie; a NIfTI file or picture is one by itself.
 
     Args:
-        root: Folder or file.
+        roots: Folders and files.
         leave_out: A folder that is not searched: that of the reports.
 
     Raises:
-        FileNotFoundError: If there is nothing at ``root``.
+        FileNotFoundError: If there is nothing at one of them.
     """
-    if not root.exists():
-        raise FileNotFoundError(f"There is nothing at {root}; give the folder that holds the studies.")
-    base = root if root.is_dir() else root.parent
+    base = common_folder(roots)
+    files = dict.fromkeys(path for root in roots for path in _files(root, leave_out))
     with ThreadPoolExecutor(_THREADS) as pool:
-        looked = list(pool.map(lambda path: _look(path, base), _files(root, leave_out)))
+        looked = list(pool.map(lambda path: _look(path, base), files))
     groups: dict[str, list[tuple[str, Entry]]] = {}
     strays = [found for found in looked if isinstance(found, Stray)]
     for found in looked:
         if not isinstance(found, Stray):
             kind, entry = found
-            groups.setdefault(study_id(entry.study or _place(entry.path, base)), []).append((kind, entry))
+            groups.setdefault(study_id(entry.study or place_of(entry.path, base)), []).append((kind, entry))
     return [_study(name, members) for name, members in sorted(groups.items())], strays
+
+
+def common_folder(roots: Sequence[Path]) -> Path:
+    """The folder below which all of them lie; a single folder itself.
+
+    Args:
+        roots: Folders and files.
+
+    Raises:
+        FileNotFoundError: If there is nothing at one of them, or none is given.
+    """
+    for root in roots:
+        if not root.exists():
+            raise FileNotFoundError(f"There is nothing at {root}; give the folder that holds the studies.")
+    if not roots:
+        raise FileNotFoundError("No studies are given; give the folder that holds them.")
+    return Path(os.path.commonpath([(root if root.is_dir() else root.parent).resolve() for root in roots]))
 
 
 def study_id(text: str) -> str:
@@ -134,8 +150,14 @@ def _files(root: Path, leave_out: Path | None) -> Iterator[Path]:
         yield from (Path(folder, name) for name in sorted(names) if not name.startswith("."))
 
 
-def _place(path: Path, base: Path) -> str:
-    return path.relative_to(base).as_posix()
+def place_of(path: Path, base: Path) -> str:
+    """Where a file lies below a folder.
+
+    Args:
+        path: The file.
+        base: Of ``common_folder``.
+    """
+    return Path(path.parent.resolve(), path.name).relative_to(base).as_posix()
 
 
 def _look(path: Path, base: Path) -> Stray | tuple[Literal["dicom", "nifti", "picture"], Entry]:
@@ -143,7 +165,7 @@ def _look(path: Path, base: Path) -> Stray | tuple[Literal["dicom", "nifti", "pi
     from medvlm.datamodules.readers.common import READ_ERRORS, describe
     from medvlm.datamodules.readers.sniff import HEAD, kind_of
 
-    name = study_id(_place(path, base))
+    name = study_id(place_of(path, base))
     try:
         with path.open("rb") as file:
             head = file.read(HEAD)

@@ -13,7 +13,7 @@ from typing import TypeVar
 
 from medvlm.predictor import Predictor, load
 from medvlm.reporting.content import make_record, run_key
-from medvlm.reporting.find import Stray, Study, find_studies
+from medvlm.reporting.find import Stray, Study, common_folder, find_studies, place_of
 from medvlm.reporting.journal import PATIENCE, Journal
 from medvlm.reporting.progress import progress_bar
 from medvlm.reporting.questions import samples_for
@@ -48,7 +48,7 @@ class Summary:
 
 
 def write_reports(
-    studies: str | Path,
+    studies: str | Path | Sequence[str | Path],
     out: str | Path,
     *,
     model: Predictor | str | Path | None = None,
@@ -64,7 +64,7 @@ def write_reports(
     even killed, it loses at most the studies in hand. File names and contents name no patient.
 
     Args:
-        studies: Folder that is searched (or one file).
+        studies: Folder that is searched, or a file, or a list of these.
         out: Folder of the reports; made if absent.
         model: A predictor, or what ``medvlm.load`` takes.
         limit: Most studies that are reported now.
@@ -81,11 +81,12 @@ def write_reports(
     for name, value in (("batch", batch), ("limit", limit)):
         if value is not None and value < 1:
             raise ValueError(f"{name}={value}: expected 1 or more.")
-    root, folder = Path(studies), Path(out)
-    found, strays = find_studies(root, leave_out=folder)
+    roots = [Path(studies)] if isinstance(studies, str | Path) else [Path(one) for one in studies]
+    folder = Path(out)
+    found, strays = find_studies(roots, leave_out=folder)
     predictor = model if isinstance(model, Predictor) else load(model)
     folder.mkdir(parents=True, exist_ok=True)
-    run = _Run(predictor, folder, repair, root if paths else None)
+    run = _Run(predictor, folder, repair, common_folder(roots) if paths else None)
     run.note_strays(strays)
     todo = run.missing(found)[:limit]
     with progress_bar(len(todo), show=progress) as tick:
@@ -192,7 +193,7 @@ class _Run:
         return Row(study.id, "", study_uid=study.uid, files=len(study.entries), place=place)
 
     def _place(self, path: Path) -> str:
-        return "" if self.root is None else str(path.relative_to(self.root)) if path != self.root else path.name
+        return "" if self.root is None else place_of(path, self.root)
 
 
 def _look_ahead(

@@ -1,8 +1,8 @@
 """Checkpoints without pickled code: safetensors for weights, a restricted archive for the trainer's state.
 
-A checkpoint is a folder: ``weights.safetensors`` (trained parameters), ``state.pt`` (optimiser, loops, data position; read
-with ``weights_only``, which runs no code) and ``complete``, written last. The folder appears under its name in one rename,
-so that a full disk or a kill leaves the one before as it was.
+A checkpoint is a folder: ``weights.safetensors`` (trained parameters), ``state.pt`` (optimiser, loops, data position;
+read with ``weights_only``, which runs no code) and ``complete``, written last. The folder appears under its name in one
+rename, so that a full disk or a kill leaves the one before as it was.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """Group relative policy optimisation: sample answers, reward them, learn from how each compares with its group.
 
 Paper: Shao et al., DeepSeekMath (arXiv 2402.03300). For each question, ``G`` completions are sampled below a context
-that is prefilled once. With rewards ``r`` the advantage is ``A_i = (r_i - mean_g) / (std_g + eps)``, and each token costs
+that is prefilled once. With rewards ``r`` the advantage is ``A_i = (r_i - mean_g) / (std_g + eps)``, a token costs
 ``-min(rho A, clip(rho, 1 - low, 1 + high) A)``, ``rho = exp(logp - logp_old)``.
 
 What differs from the paper: the mean is over the tokens of the batch (DAPO) unless the recipe says otherwise, there is
@@ -144,7 +144,7 @@ class GRPO(Objective):
     def learn_from(self, batch: Sequence[Ask], rollouts: Sequence[Rollout]) -> tuple[list[Micro], dict[str, float]]:
         """Trees of contexts, questions and completions, with what each counted token needs.
 
-        Groups whose rewards are all equal carry no gradient; without a reference they are not computed, but they do count.
+        Groups whose rewards are all equal carry no gradient; without a reference they are not computed, but do count.
         """
         options, left = self.options, iter(rollouts)
         trees, images, kept = [], [], []

@@ -1,4 +1,4 @@
-"""Sampled completions with their rewards: what is kept on disk, and the numbers that tell a healthy run from a collapse."""
+"""Sampled completions with their rewards: what is kept on disk, and the numbers that tell health from collapse."""
 
 from __future__ import annotations
 

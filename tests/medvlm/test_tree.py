@@ -65,7 +65,7 @@ def row_by_row(model: Any, forest: list[Tree]) -> Tensor:
             while parent >= 0:
                 path.insert(0, tree.segments[parent].tokens)
                 parent = tree.segments[parent].parent
-            ids = torch.tensor([sum(path, [])])
+            ids = torch.tensor([[token for part in path for token in part]])
             logps = model(ids, use_cache=False).logits.float().log_softmax(-1)[0]
             start = ids.shape[1] - len(segment.tokens)
             for offset, weight in enumerate(segment.weights):

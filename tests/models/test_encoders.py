@@ -11,6 +11,7 @@ from transformers import AutoModel, CLIPVisionConfig, Dinov2Config, PreTrainedCo
 
 from medvlm.models import MedVLMForConditionalGeneration, create_encoder, encoder_spec, list_encoders, register_encoder
 from medvlm.models.encoders import EncoderSpec, encode, read_traits
+from medvlm.models.parts import checkpoint_activations
 from medvlm.study import WeightsError
 
 SMALL: dict[str, dict[str, Any]] = {
@@ -77,7 +78,7 @@ def test_composed_model_trains_saves_and_checkpoints(
     with torch.no_grad():
         assert torch.equal(again(**inputs).logits, before)
     plain = _vision_gradients(model.train(), inputs)
-    model.activation_checkpointing_enable()
+    checkpoint_activations(model)
     for name, value in _vision_gradients(model, inputs).items():
         torch.testing.assert_close(value, plain[name], atol=1e-6, rtol=1e-4)
 

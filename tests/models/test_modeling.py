@@ -8,6 +8,7 @@ import torch
 from transformers import AutoModelForCausalLM
 
 from medvlm.models import MedVLMForConditionalGeneration, MedVLMModel, tiny_decoder
+from medvlm.models.parts import checkpoint_activations
 
 DECODERS = ["qwen2", "qwen3", "llama", "mistral", "gemma2", "gemma3_text", "granite"]
 
@@ -207,7 +208,8 @@ def test_checkpointing_changes_no_gradient(make_vlm: Any, tokenizer: Any, radiog
     model, processor = make_vlm(tokenizer)
     inputs = ask(processor, "effusion?", [radiograph], [volume])
     before = gradients(model.train(), inputs)
-    model.activation_checkpointing_enable()
+    checkpoint_activations(model)
+    assert any(getattr(module, "gradient_checkpointing", False) for module in model.model.language_model.modules())
     for name, value in gradients(model, inputs).items():
         torch.testing.assert_close(value, before[name], atol=1e-6, rtol=1e-4)
 

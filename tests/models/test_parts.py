@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 import torch
-from safetensors.torch import load_file
+from safetensors.torch import load_file, save_file
 from transformers import AutoModelForImageTextToText, Gemma3Config, LlavaConfig
 
 from medvlm.models import (
@@ -137,6 +137,16 @@ def test_adapters_of_another_model_are_refused(model: Any, make_vlm: Any, tokeni
     other = make_vlm(tokenizer, "llama", decoder={"model_type": "llama", "hidden_size": 32, "num_hidden_layers": 1})[0]
     with pytest.raises(WeightsError, match="cannot be loaded"):
         load_lora(other, tmp_path)
+
+
+def test_incomplete_adapters_are_refused(model: Any, make_vlm: Any, tokenizer: Any, tmp_path: Path) -> None:
+    add_lora(model, ["decoder"], rank=2, also_train=["projector"])
+    save_lora(model, tmp_path)
+    weights = load_file(tmp_path / "adapter_model.safetensors")
+    for dropped in (next(k for k in weights if "lora_A" in k), next(k for k in weights if "projector" in k)):
+        save_file({k: v for k, v in weights.items() if k != dropped}, tmp_path / "adapter_model.safetensors")
+        with pytest.raises(WeightsError, match=r"1 weights are missing|cannot be loaded: .*projector"):
+            load_lora(make_vlm(tokenizer)[0], tmp_path)
 
 
 def test_pickled_and_missing_adapters_are_refused(model: Any, tmp_path: Path) -> None:

@@ -37,7 +37,7 @@ def accuracy_reward(
     options: Sequence[tuple[str, ...]],
     **columns: Any,
 ) -> list[float | None]:
-    """1 where the parsed answer is right, 0 where it is wrong or unparsed, None for reports: no rule can check those."""
+    """1 where the parsed answer is right, 0 where it is wrong or unparsed, None for reports (no rule checks those)."""
     rewards: list[float | None] = []
     for text, reference, form, choices in zip(completions, answer, kind, options, strict=True):
         if form == "report":

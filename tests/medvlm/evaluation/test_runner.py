@@ -24,9 +24,12 @@ def test_an_image_is_read_once_for_all_its_questions(
     engine: Any, samples: list[Sample], pixels: Pixels, tmp_path: Path
 ) -> None:
     read: list[ImageRef] = []
-    score = evaluate(
-        engine, samples, lambda ref: (read.append(ref), pixels(ref))[1], OWN, tmp_path / "r.jsonl", batch=4
-    )
+
+    def counted(ref: ImageRef) -> torch.Tensor:
+        read.append(ref)
+        return pixels(ref)
+
+    score = evaluate(engine, samples, counted, OWN, tmp_path / "r.jsonl", batch=4)
     assert [len(call) for call in engine.calls] == [4, 2]
     assert len(read) == 6
     assert score.accuracy is not None

@@ -20,7 +20,8 @@ def question(text: str, **more: Any) -> Sample:
     return Sample(text, IMAGE, text, "Yes", more.pop("kind", "closed"), **more)
 
 
-QUESTIONS = tuple(map(question, ["Is there a nodule?", "Is there a pleural effusion on the left side?", "normal heart?"]))
+TEXTS = ["Is there a nodule?", "Is there a pleural effusion on the left side?", "normal heart?"]
+QUESTIONS = tuple(map(question, TEXTS))
 
 
 def picture(seed: int = 0) -> torch.Tensor:
@@ -48,9 +49,12 @@ def test_each_distinct_image_is_encoded_once(tiny: Any, monkeypatch: pytest.Monk
     model, _ = tiny
     seen: list[int] = []
     encode = model.get_image_features
-    monkeypatch.setattr(
-        model, "get_image_features", lambda pixel_values: (seen.append(len(pixel_values)), encode(pixel_values=pixel_values))[1]
-    )
+
+    def counted(pixel_values: torch.Tensor) -> Any:
+        seen.append(len(pixel_values))
+        return encode(pixel_values=pixel_values)
+
+    monkeypatch.setattr(model, "get_image_features", counted)
     one, two = picture(1), picture(2)
     features = encode_images(model, [one, two, one, one])
     assert seen == [2]
