@@ -112,7 +112,7 @@ def token_weights(lengths: Sequence[int], aggregate: Aggregate) -> Tensor:
     """
     sizes = torch.tensor(lengths, dtype=torch.float32)
     weight = 1 / sizes.clamp(min=1) if aggregate == "sequence" else torch.ones_like(sizes)
-    return weight.repeat_interleave(torch.tensor(lengths))
+    return weight.repeat_interleave(torch.tensor(lengths, dtype=torch.long))
 
 
 def denominator(lengths: Sequence[int], aggregate: Aggregate, limit: int) -> float:
