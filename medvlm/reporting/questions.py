@@ -9,13 +9,8 @@ from medvlm.asking import Shown, make_sample
 from medvlm.study import Sample
 
 REPORT = "Describe the findings."
-PRESENCE = {
-    "effusion": "Is there an effusion?",
-    "pneumothorax": "Is there a pneumothorax?",
-    "consolidation": "Is there a consolidation?",
-    "cardiomegaly": "Is there a cardiomegaly?",
-    "nodule": "Is there a nodule?",
-}
+FINDINGS = ("effusion", "pneumothorax", "consolidation", "cardiomegaly", "nodule")
+PRESENCE = {finding: f"Is there any {finding}?" for finding in FINDINGS}
 """One question a finding, in the words of the training questions."""
 
 _HEADING = re.compile(r"\b(FINDINGS|IMPRESSION|CONCLUSION)\s*:\s*", re.IGNORECASE)

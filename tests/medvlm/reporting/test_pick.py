@@ -1,0 +1,74 @@
+"""Which image is reported, and what is said of the others."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from medvlm.intensity import DEFAULT_RECIPES, RECIPES
+from medvlm.reporting.find import find_studies
+from medvlm.reporting.pick import Pick, pick
+
+SEG, SECONDARY = "1.2.840.10008.5.1.4.1.1.66.4", "1.2.840.10008.5.1.4.1.1.7"
+
+
+def picked(folder: Path, recipes: Any = DEFAULT_RECIPES) -> Pick:
+    ((study,), _) = find_studies([folder])
+    return pick(study, recipes)
+
+
+def test_a_frontal_view_comes_before_a_lateral_one(write_dicom: Any, tmp_path: Path) -> None:
+    write_dicom(tmp_path / "1", number=1, ViewPosition="LL")
+    write_dicom(tmp_path / "2", number=2, ViewPosition="PA")
+    found = picked(tmp_path)
+    assert found.chosen is not None
+    assert found.chosen.entries[0].view == "PA"
+    (((what, reason)),) = found.skipped
+    assert "DX LL" in what
+    assert "one image a report" in reason
+
+
+def test_the_series_with_most_slices_comes_first(write_slices: Any, write_dicom: Any, tmp_path: Path) -> None:
+    write_slices(tmp_path, [0, 5], series="2")
+    write_slices(tmp_path, [0, 2, 4, 6], series="3")
+    write_dicom(tmp_path / "scout", series="1", Modality="CT", ImageType=["ORIGINAL", "PRIMARY", "LOCALIZER"])
+    found = picked(tmp_path)
+    assert found.chosen is not None
+    assert (found.chosen.volume, len(found.chosen.entries)) == (True, 4)
+    assert sorted(reason.split(";")[0] for _, reason in found.skipped) == ["a localizer", "one volume a report"]
+
+
+def test_an_original_comes_before_a_secondary_capture(write_dicom: Any, tmp_path: Path) -> None:
+    write_dicom(tmp_path / "1", number=1, SOPClassUID=SECONDARY)
+    write_dicom(tmp_path / "2", number=2)
+    found = picked(tmp_path)
+    assert found.chosen is not None
+    assert found.chosen.entries[0].order == (1, 2)
+    assert "secondary capture" in found.skipped[0][1]
+
+
+@pytest.mark.parametrize(
+    ("changes", "reason"),
+    [
+        ({"Modality": "SEG", "SOPClassUID": SEG}, "modality SEG is no picture to report"),
+        ({"Rows": 0}, "no pixels"),
+        ({"Modality": "MG"}, "the model takes no MG (it takes CR, DX, OT)"),
+        ({"NumberOfFrames": 3, "Modality": "CT"}, "the model takes no CT"),
+    ],
+)
+def test_what_cannot_be_shown_is_skipped_with_a_reason(
+    write_dicom: Any, tmp_path: Path, changes: Any, reason: str
+) -> None:
+    write_dicom(tmp_path / "1", **changes)
+    found = picked(tmp_path, [RECIPES["cxr"]])
+    assert found.chosen is None
+    assert reason in found.skipped[0][1]
+
+
+def test_a_model_of_planes_is_shown_no_volume(write_slices: Any, tmp_path: Path) -> None:
+    write_slices(tmp_path, [0, 5])
+    found = picked(tmp_path, [RECIPES["ct"].model_copy(update={"axes": ("yx",)})])
+    assert found.chosen is None
+    assert found.skipped[0][1] == "the model takes no CT volumes"
