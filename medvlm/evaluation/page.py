@@ -1,0 +1,207 @@
+"""A run on one page: results with intervals, curves, examples. One HTML file that needs nothing else."""
+
+from __future__ import annotations
+
+import base64
+import csv
+import io
+import json
+import math
+import os
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from string import ascii_uppercase
+from typing import Any
+
+import numpy as np
+from jinja2 import Environment, StrictUndefined
+from numpy.typing import NDArray
+from PIL import Image as Picture
+
+from medvlm.evaluation.charts import draw_chart, draw_whisker, whisker_span, whisker_ticks
+from medvlm.evaluation.page_template import TEMPLATE
+
+BANNER = "Trained and tested on computed phantoms. Not for clinical use."
+
+
+@dataclass(frozen=True, slots=True)
+class ResultRow:
+    """A line of the results table.
+
+    Attributes:
+        name: What was scored.
+        value: Its score, 0 to 1.
+        low: Lower end of its interval; NaN if there is none.
+        high: Upper end.
+        n: Questions.
+        note: A few words beside the name.
+        main: Whether it is the result that the run is about.
+    """
+
+    name: str
+    value: float
+    low: float
+    high: float
+    n: int
+    note: str = ""
+    main: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Example:
+    """One question with its image and what the model wrote.
+
+    Attributes:
+        question: The question.
+        reference: The answer wanted.
+        completion: What the model wrote, thoughts included.
+        correct: Whether that was right; None where no rule can tell.
+        reward: What it earned; None where nothing was given.
+        options: Option texts of a choice.
+        chosen: The answer that was read; None if unparsed.
+        image: Pixels ``(H, W)``, ``(3, H, W)`` or ``(H, W, 3)``, floats in 0..1 or bytes; None without an image.
+        caption: A few words under the image.
+    """
+
+    question: str
+    reference: str
+    completion: str
+    correct: bool | None
+    reward: float | None = None
+    options: tuple[str, ...] = ()
+    chosen: str | None = None
+    image: NDArray[Any] | None = None
+    caption: str = ""
+
+
+def write_page(
+    path: Path | str,
+    title: str,
+    table_rows: Sequence[ResultRow],
+    curves: Mapping[str, Sequence[tuple[float, float]]],
+    examples: Sequence[Example] = (),
+    notes: Sequence[str] = (),
+    *,
+    banner: str = BANNER,
+    subtitle: str = "",
+    metric: str = "Accuracy",
+) -> Path:
+    """Write the page by atomic rename.
+
+    Args:
+        path: The HTML file.
+        title: Name of the run.
+        table_rows: Results, in the order in which they are read.
+        curves: Points (step, value) of each chart; those that are not finite are left out, and charts without points.
+        examples: Questions with images and answers.
+        notes: What a reader must know: protocol lines, label error rates, seeds.
+        banner: The warning at the top; it cannot be empty.
+        subtitle: A line under the title.
+        metric: What the table shows.
+
+    Raises:
+        ValueError: If the banner is empty, or an image is of another form.
+    """
+    if not banner.strip():
+        raise ValueError("the banner of a page cannot be empty: a reader must know what the model is not for")
+    span = whisker_span([number for row in table_rows for number in (row.value, row.low, row.high)])
+    charts = [chart for name, points in curves.items() if (chart := draw_chart(name, points))]
+    page = (
+        Environment(autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True)
+        .from_string(TEMPLATE)
+        .render(
+            title=title,
+            subtitle=subtitle,
+            banner=banner,
+            metric=metric,
+            rows=[_row(row, span) for row in table_rows],
+            axis=whisker_ticks(span),
+            charts=charts,
+            examples=[_example(example) for example in examples],
+            notes=list(notes),
+        )
+    )
+    path = Path(path)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    temporary = path.with_name(f".{path.name}.{os.getpid()}")
+    temporary.write_text(page, encoding="utf-8")
+    temporary.replace(path)
+    return path
+
+
+def read_curves(path: Path | str, names: Sequence[str], *, step: str = "step") -> dict[str, list[tuple[float, float]]]:
+    """Curves from the metrics file of a logger.
+
+    Args:
+        path: A CSV file with a header, or JSON lines (``.jsonl``).
+        names: Columns to read; an absent one gives no curve.
+        step: Column of the x axis.
+
+    Raises:
+        FileNotFoundError: If there is no such file.
+        ValueError: If it has no column for the x axis.
+    """
+    path = Path(path)
+    with path.open(encoding="utf-8", newline="") as file:
+        rows = (
+            [json.loads(line) for line in file if line.strip()] if path.suffix == ".jsonl" else [*csv.DictReader(file)]
+        )
+    if rows and not any(step in row for row in rows):
+        raise ValueError(
+            f"{path} has no column {step!r}, only {', '.join(sorted({name for row in rows for name in row}))}"
+        )
+    curves: dict[str, list[tuple[float, float]]] = {}
+    for row in rows:
+        for name in names:
+            if row.get(step) not in (None, "") and row.get(name) not in (None, ""):
+                curves.setdefault(name, []).append((float(row[step]), float(row[name])))
+    return {name: curves[name] for name in names if name in curves}
+
+
+def png(pixels: NDArray[Any]) -> str:
+    """Pixels as a data URI.
+
+    Args:
+        pixels: ``(H, W)``, ``(3, H, W)`` or ``(H, W, 3)``, floats in 0..1 or bytes.
+
+    Raises:
+        ValueError: If they have another form.
+    """
+    array = np.asarray(pixels)
+    if array.ndim == 3 and array.shape[0] == 3 and array.shape[2] != 3:
+        array = np.moveaxis(array, 0, -1)
+    if array.ndim not in (2, 3) or (array.ndim == 3 and array.shape[2] != 3) or not array.size:
+        raise ValueError(f"an example's image has shape {array.shape}; expected (H, W), (3, H, W) or (H, W, 3)")
+    if array.dtype != np.uint8:
+        array = (np.clip(np.nan_to_num(array.astype(np.float64)), 0, 1) * 255).round().astype(np.uint8)
+    buffer = io.BytesIO()
+    Picture.fromarray(array).save(buffer, format="PNG", optimize=True)
+    return "data:image/png;base64," + base64.b64encode(buffer.getvalue()).decode()
+
+
+def _row(row: ResultRow, span: tuple[float, float]) -> dict[str, Any]:
+    known = math.isfinite(row.low) and math.isfinite(row.high)
+    low, high = (row.low, row.high) if known else (row.value, row.value)
+    ends = f"{low:.3f} to {high:.3f}" if known else "no interval"
+    return {"row": row, "value": f"{row.value:.3f}", "ends": ends, "whisker": draw_whisker(row.value, low, high, span)}
+
+
+def _example(example: Example) -> dict[str, Any]:
+    thought = re.match(r"\s*<think>(.*?)(?:</think>|$)(.*)$", example.completion, re.DOTALL)
+    verdict = "not scored" if example.correct is None else "right" if example.correct else "wrong"
+    if example.chosen is None and example.correct is False:
+        verdict = "unparsed"
+    return {
+        "example": example,
+        "verdict": verdict,
+        "image": None if example.image is None else png(example.image),
+        "thought": thought[1].strip() if thought else "",
+        "answer": (thought[2] if thought else example.completion).strip(),
+        "reward": "" if example.reward is None else f"{example.reward:.2f}",
+        "options": [
+            {"letter": letter, "text": text, "chosen": letter == example.chosen, "wanted": text == example.reference}
+            for letter, text in zip(ascii_uppercase, example.options, strict=False)
+        ],
+    }

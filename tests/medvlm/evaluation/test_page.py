@@ -1,0 +1,182 @@
+"""The page of a run: complete, self-contained, escaped; its charts show the points they are given."""
+
+from __future__ import annotations
+
+import base64
+import io
+import math
+import re
+from html.parser import HTMLParser
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+from PIL import Image as Picture
+
+from medvlm.evaluation.charts import draw_chart, draw_whisker, ticks, whisker_span, whisker_ticks
+from medvlm.evaluation.page import Example, ResultRow, png, read_curves, write_page
+
+ROWS = [ResultRow("SFT", 0.58, 0.55, 0.61, 900), ResultRow("GRPO", 0.75, 0.72, 0.78, 900, "verified", main=True)]
+CURVES = {"reward": [(step, step / 50) for step in range(50)], "loss": [(0.0, math.nan)]}
+CHOICE = Example(
+    "Which side?",
+    "left",
+    "<think>opacity</think><answer>A</answer>",
+    False,
+    0.1,
+    ("right", "left"),
+    "A",
+    np.zeros((8, 8)),
+)
+
+
+class Balanced(HTMLParser):
+    """Remembers tags that are never closed, and everything that a page would fetch."""
+
+    void = frozenset({"meta", "img", "br"})
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.open: list[str] = []
+        self.fetched: list[str] = []
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.fetched += [value or "" for name, value in attrs if name in ("src", "href", "srcset", "action")]
+        if tag not in self.void:
+            self.open.append(tag)
+
+    def handle_endtag(self, tag: str) -> None:
+        assert self.open.pop() == tag
+
+
+def page(tmp_path: Path, **changes: object) -> str:
+    parts = {"table_rows": ROWS, "curves": CURVES, "examples": [CHOICE], "notes": ["n=900"]} | changes
+    return write_page(tmp_path / "deep" / "index.html", "run", **parts).read_text(encoding="utf-8")  # type: ignore[arg-type]
+
+
+def test_the_page_is_well_formed_and_fetches_nothing(tmp_path: Path) -> None:
+    parser = Balanced()
+    parser.feed(page(tmp_path))
+    assert parser.open == []
+    assert all(value.startswith("data:image/png;base64,") for value in parser.fetched)
+    assert "<script" not in page(tmp_path)
+    assert "url(" not in page(tmp_path)
+
+
+def test_results_intervals_and_the_banner_are_there(tmp_path: Path) -> None:
+    text = page(tmp_path)
+    assert "Not for clinical use" in text
+    assert "0.720 to 0.780" in text
+    assert '<tr class="main">' in text
+
+
+def test_hostile_words_stay_words(tmp_path: Path) -> None:
+    hostile = Example("<script>alert(1)</script>", "no", "</article><img src=x onerror=alert(1)>", True)
+    text = page(tmp_path, examples=[hostile], notes=["<b>note</b>"])
+    assert "<script" not in text
+    assert "<img src=x" not in text
+    assert "&lt;b&gt;note" in text
+
+
+def test_a_choice_shows_what_was_chosen_and_what_was_wanted(tmp_path: Path) -> None:
+    text = page(tmp_path)
+    assert re.search(r'A\) right<span class="mark">chosen', text)
+    assert re.search(r'B\) left<span class="mark">reference', text)
+    assert 'class="thought">opacity<' in text
+    assert 'class="badge wrong"' in text
+
+
+def test_an_empty_run_still_has_a_page(tmp_path: Path) -> None:
+    text = page(tmp_path, table_rows=[], curves={}, examples=[], notes=[])
+    assert "<h1>run</h1>" in text
+    assert "<table" not in text
+
+
+def test_a_row_without_interval_says_so(tmp_path: Path) -> None:
+    assert "no interval" in page(tmp_path, table_rows=[ResultRow("x", 0.5, math.nan, math.nan, 1)])
+
+
+def test_a_page_without_warning_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match="banner"):
+        page(tmp_path, banner=" ")
+
+
+@pytest.mark.parametrize("form", ["hw", "chw", "hwc", "bytes"])
+def test_images_survive(form: str) -> None:
+    values = np.random.default_rng(0).integers(0, 256, (5, 7, 3), dtype=np.uint8)
+    floats: NDArray[Any] = values / 255
+    forms: dict[str, NDArray[Any]] = {"hw": floats[..., 0], "chw": np.moveaxis(floats, -1, 0), "hwc": floats}
+    given = forms.get(form, values)
+    shown = np.asarray(Picture.open(io.BytesIO(base64.b64decode(png(given).split(",")[1]))))
+    assert np.array_equal(shown, values[..., 0] if form == "hw" else values)
+
+
+@pytest.mark.parametrize("shape", [(3,), (2, 4, 4), (0, 4), (1, 3, 4, 4)])
+def test_other_shapes_are_refused(shape: tuple[int, ...]) -> None:
+    with pytest.raises(ValueError, match="expected \\(H, W\\)"):
+        png(np.zeros(shape))
+
+
+def test_a_chart_rises_with_its_values() -> None:
+    chart = draw_chart("reward", [(step, float(step)) for step in range(10)])
+    assert chart is not None
+    points = [tuple(map(float, pair.split())) for pair in chart.raw[1:].split(" L")]
+    assert [x for x, _ in points] == sorted(x for x, _ in points)
+    assert [y for _, y in points] == sorted((y for _, y in points), reverse=True)
+    assert (chart.first, chart.last) == ("0", "9")
+
+
+@pytest.mark.parametrize("points", [[], [(0.0, math.nan)], [(math.inf, 1.0)]])
+def test_a_chart_without_points_is_left_out(points: list[tuple[float, float]]) -> None:
+    assert draw_chart("x", points) is None
+
+
+@pytest.mark.parametrize("values", [[5.0], [0.0, 0.0], [-1e-9, 1e9], [1e-12, 2e-12]])
+def test_every_mark_is_inside_the_chart(values: list[float]) -> None:
+    chart = draw_chart("x", list(enumerate(values)))
+    assert chart is not None
+    assert 2 <= len(chart.y_ticks) <= 12
+    assert all(0 <= tick.at <= 176 for tick in chart.y_ticks)
+    assert all(0 <= tick.at <= 340 for tick in chart.x_ticks)
+
+
+def test_long_curves_are_thinned_and_keep_their_mean() -> None:
+    chart = draw_chart("x", [(step, step % 2) for step in range(100_000)])
+    assert chart is not None
+    assert len(chart.raw) < 6000
+    assert chart.last == "0.5"
+
+
+@pytest.mark.parametrize(("low", "high"), [(0.0, 1.0), (-3.0, 17.0), (0.001, 0.0011)])
+def test_ticks_span_the_range(low: float, high: float) -> None:
+    marks = ticks(low, high, 4)
+    assert marks[0] <= low + 1e-12
+    assert marks[-1] >= high - 1e-12
+    assert 3 <= len(marks) <= 8
+
+
+@pytest.mark.parametrize("values", [[0.43, 0.76], [0.0], [1.0], [0.5, 0.5], [math.nan], [-2.0, 3.0]])
+def test_whiskers_stay_on_their_axis(values: list[float]) -> None:
+    span = whisker_span(values)
+    whisker = draw_whisker(0.5, -1.0, 2.0, span)
+    assert 12 <= whisker.low <= whisker.at <= whisker.high <= 248
+    assert len(whisker_ticks(span)) >= 2
+
+
+def test_curves_of_a_csv_logger_skip_empty_cells(tmp_path: Path) -> None:
+    (tmp_path / "metrics.csv").write_text("step,loss,reward\n0,1.5,\n1,,0.2\n2,0.5,0.4\n")
+    curves = read_curves(tmp_path / "metrics.csv", ["reward", "loss", "absent"])
+    assert curves == {"reward": [(1.0, 0.2), (2.0, 0.4)], "loss": [(0.0, 1.5), (2.0, 0.5)]}
+
+
+def test_curves_of_json_lines(tmp_path: Path) -> None:
+    (tmp_path / "m.jsonl").write_text('{"step": 1, "loss": 2}\n\n{"step": 2, "loss": null}\n')
+    assert read_curves(tmp_path / "m.jsonl", ["loss"]) == {"loss": [(1.0, 2.0)]}
+
+
+def test_a_metrics_file_without_steps_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "m.csv").write_text("loss\n1\n")
+    with pytest.raises(ValueError, match="no column 'step', only loss"):
+        read_curves(tmp_path / "m.csv", ["loss"])
