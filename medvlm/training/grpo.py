@@ -132,8 +132,10 @@ class GRPO(Objective):
         names = ("answer", "kind", "options", "categories", "extra")
         columns = {name: [getattr(rollout.sample, name) for rollout in rollouts] for name in names}
         parts = torch.full((len(rollouts), len(self.rewards)), torch.nan)
-        for index, (reward, _) in enumerate(self.rewards.values()):
+        for index, (name, (reward, _)) in enumerate(self.rewards.items()):
             values = reward(texts, **columns)
+            if len(values) != len(texts):
+                raise ValueError(f"Reward {name!r} returned {len(values)} values for {len(texts)} completions.")
             parts[:, index] = torch.tensor([torch.nan if value is None else float(value) for value in values])
         totals = combine_rewards(parts, [weight for _, weight in self.rewards.values()])
         advantages = group_advantages(totals, self.options.group, scale=self.options.scale)

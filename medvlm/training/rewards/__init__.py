@@ -25,10 +25,20 @@ def find_reward(name: str) -> Reward:
         ValueError: If there is none; the message names the nearest.
     """
     if ":" in name:
-        module, _, attribute = name.partition(":")
-        found: Any = getattr(import_module(module), attribute)
-        return found  # type: ignore[no-any-return]
+        return _outside(name)
     if name not in REWARDS:
         near = get_close_matches(name, REWARDS) or sorted(REWARDS)
         raise ValueError(f"Unknown reward {name!r}. Nearest: {', '.join(near)}; your own: package.module:function.")
     return REWARDS[name]
+
+
+def _outside(path: str) -> Reward:
+    module, _, attribute = path.partition(":")
+    try:
+        found: dict[str, Any] = vars(import_module(module))
+    except ModuleNotFoundError as error:
+        raise ValueError(f"reward {path!r}: {error}. It must be an installed package.module:function.") from error
+    if not callable(found.get(attribute)):
+        raise ValueError(f"reward {path!r}: {module} has no function {attribute!r}.")
+    reward: Reward = found[attribute]
+    return reward

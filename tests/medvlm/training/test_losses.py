@@ -316,4 +316,4 @@ def test_trl_takes_the_same_deviation() -> None:
     rows = values.reshape(2, 4)
     centred = rows - rows.nanmean(1, keepdim=True)
     theirs = torch.nan_to_num(centred / (utils.nanstd(rows, dim=1, keepdim=True) + 1e-4)).reshape(-1)
-    torch.testing.assert_close(group_advantages(values, 4), theirs, atol=1e-9, rtol=0)
+    torch.testing.assert_close(group_advantages(values, 4), theirs, atol=1e-7, rtol=0)  # TRL corrects n - 1 in fp32
