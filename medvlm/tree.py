@@ -173,7 +173,8 @@ def pack(trees: Sequence[Tree], pad_id: int, *, padding_side: Literal["left", "r
             ends.append((column - 1, position + size))
     where = torch.tensor([item[:4] for item in counted], dtype=torch.long).reshape(-1, 4)
     weights = torch.tensor([item[4] for item in counted], dtype=torch.float32)
-    return Rows(ids, positions, segments, ancestry(trees), *where.unbind(1), weights)
+    row, source, target, branch = where.unbind(1)
+    return Rows(ids, positions, segments, ancestry(trees), row, source, target, branch, weights)
 
 
 def visible(
@@ -262,7 +263,8 @@ def _peft_type() -> type[nn.Module]:
 
 def logits(model: Any, hidden: Tensor) -> Tensor:
     """Next-token scores in fp32 for decoder outputs ``(..., D)``, with the soft cap and scale that some heads have."""
-    scores: Tensor = model.get_output_embeddings()(hidden).float()
+    head: nn.Module = model.get_output_embeddings()
+    scores: Tensor = head(hidden).float()
     config = model.config.get_text_config()
     scale, cap = getattr(config, "logits_scaling", None), getattr(config, "final_logit_softcapping", None)
     if scale:

@@ -17,6 +17,7 @@ from medvlm.evaluation.runner import evaluate_with_baselines
 from medvlm.evaluation.scoring import Score
 from medvlm.generation.engine import Engine
 from medvlm.models import load_vlm
+from medvlm.study import ImageRef
 from medvlm.training.build import stage_data
 from medvlm.training.checkpoint import atomic_folder
 from medvlm.training.run import Run, check_model_folder, prepare, train_stage
@@ -47,12 +48,17 @@ def run_recipe(recipe: Recipe) -> dict[str, Entry]:
     _publish(recipe)
     _write_json(recipe.folder / "summary.json", summary)
     report_studies(run, console)
-    page = write_showcase(recipe, summary)
+    page = write_showcase(
+        recipe,
+        summary,
+        {name: label(name, row) for name, row in summary.items()},
+        _test_images(run),
+        notes(run, summary),
+    )
     console.rule(recipe.name)
     console.print(summary_table(summary, recipe))
-    for line in (recipe.note, "Not for clinical use.", f"Page: {page}", f"Model: {recipe.folder / 'model'}"):
-        if line:
-            console.print(line, highlight=False, markup=False)
+    for line in (*notes(run, summary), f"Page: {page}", f"Model: {recipe.folder / 'model'}"):
+        console.print(line, highlight=False, markup=False)
     return summary
 
 
@@ -130,6 +136,37 @@ def label(name: str, row: Mapping[str, Any]) -> str:
         "majority": "majority answer of the training set of {of}",
     }
     return words.get(name.partition(" (")[0], name).format(of=row.get("of", ""))
+
+
+def notes(run: Run, summary: Mapping[str, Entry]) -> list[str]:
+    """What a reader of the table must know: what the labels were, how often they are wrong, what training cost."""
+    recipe, lines = run.recipe, [run.recipe.note] if run.recipe.note else []
+    for stage in recipe.stages:
+        if isinstance(stage, SFTStage) and stage.weak:
+            lines.append(f"{stage.name}: {weak_labels(run, stage)}")
+        if isinstance(stage, GRPOStage):
+            rewards = ", ".join(f"{name} x {weight:g}" for name, weight in stage.rewards.items())
+            lines.append(f"{stage.name}: rewards {rewards}, computed against verified answers.")
+    costs = [f"{name} {row['cpu_seconds']:.0f}" for name, row in summary.items() if "cpu_seconds" in row]
+    if costs:
+        lines.append(f"CPU seconds of training: {', '.join(costs)}.")
+    return [*lines, "Not for clinical use."]
+
+
+def weak_labels(run: Run, stage: SFTStage) -> str:
+    """How often the mined answers that a stage imitates are wrong."""
+    data = stage_data(run.recipe, stage, run.root, run.collate())
+    data.setup("fit")
+    samples = [sample for group in data.drawn().groups for sample in group]
+    wrong = sum(sample.weak_answer != sample.answer for sample in samples)
+    return f"labels mined from reports, {wrong / len(samples):.1%} of {len(samples)} are wrong."
+
+
+def _test_images(run: Run) -> dict[str, tuple[ImageRef, ...]]:
+    """Images of each test question of the last stage, by its id."""
+    data = stage_data(run.recipe, run.recipe.stages[-1], run.root, run.collate())
+    data.setup("test")
+    return {sample.id: sample.images for sample in data.samples["test"]}
 
 
 def _publish(recipe: Recipe) -> None:

@@ -160,7 +160,8 @@ class Objective(lightning.LightningModule):
         world = self.trainer.world_size
         if world == 1:
             return dict(counts)
-        total = self.all_gather(torch.tensor(list(counts.values()), device=self.device)).reshape(world, -1).sum(0)
+        gathered: Any = self.all_gather(torch.tensor(list(counts.values()), device=self.device))
+        total = gathered.reshape(world, -1).sum(0)
         return {name: max(1.0, float(value)) / world for name, value in zip(counts, total, strict=True)}
 
     def transfer_batch_to_device(self, batch: Any, device: torch.device, dataloader_idx: int) -> Any:
