@@ -173,8 +173,8 @@ def pack(trees: Sequence[Tree], pad_id: int, *, padding_side: Literal["left", "r
             ends.append((column - 1, position + size))
     where = torch.tensor([item[:4] for item in counted], dtype=torch.long).reshape(-1, 4)
     weights = torch.tensor([item[4] for item in counted], dtype=torch.float32)
-    row, source, target, branch = where.unbind(1)
-    return Rows(ids, positions, segments, ancestry(trees), row, source, target, branch, weights)
+    rows, sources, targets, branches = where.unbind(1)
+    return Rows(ids, positions, segments, ancestry(trees), rows, sources, targets, branches, weights)
 
 
 def visible(
@@ -263,7 +263,7 @@ def _peft_type() -> type[nn.Module]:
 
 def logits(model: Any, hidden: Tensor) -> Tensor:
     """Next-token scores in fp32 for decoder outputs ``(..., D)``, with the soft cap and scale that some heads have."""
-    head: nn.Module = model.get_output_embeddings()
+    head: Any = model.get_output_embeddings()
     scores: Tensor = head(hidden).float()
     config = model.config.get_text_config()
     scale, cap = getattr(config, "logits_scaling", None), getattr(config, "final_logit_softcapping", None)
