@@ -39,11 +39,12 @@ class Identity:
     warnings: tuple[str, ...]
 
 
-def identify(folder: Path) -> Identity:
+def identify(folder: Path, name: str = "") -> Identity:
     """Read what a model folder says of itself.
 
     Args:
         folder: Holds safetensors, and ``medvlm.json`` if medvlm trained the model.
+        name: What to call a model that does not say; the folder's name (or that of the run it lies in) if empty.
 
     Raises:
         WeightsError: If there are no weights, or the card is damaged.
@@ -57,12 +58,16 @@ def identify(folder: Path) -> Identity:
         )
     note = str(card.get("note") or "")
     return Identity(
-        name=str(card.get("recipe") or folder.name),
+        name=str(card.get("recipe") or name or _folder_name(folder.resolve())),
         weights=weights_hash(folder)[:12],
         reasoning=bool(card.get("reasoning", False)),
         trained_on=trained_on,
         warnings=(*warnings, note) if note else tuple(warnings),
     )
+
+
+def _folder_name(folder: Path) -> str:
+    return folder.parent.name if folder.name == "model" else folder.name
 
 
 def read_card(folder: Path) -> Mapping[str, Any]:

@@ -205,7 +205,8 @@ def load(folder_or_hub_id: str | Path | None = None, *, device: str = "auto", dt
             f"{source} has a {type(processor).__name__}, which carries no intensity recipes; predict answers with "
             "models that medvlm composed (medvlm.models.build_vlm, tools/train.py)."
         )
-    return Predictor(model, processor, identify(_folder(source)))
+    folder = _folder(source)
+    return Predictor(model, processor, identify(folder, "" if folder == Path(source).expanduser() else str(source)))
 
 
 def predict(image: Any, question: Any, *, model: str | Path | None = None, **options: Any) -> Any:
