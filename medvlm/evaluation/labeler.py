@@ -36,11 +36,11 @@ _MENTIONS: dict[str, tuple[str, ...]] = {
         r"neoplas\w+",
         r"metasta\w+",
         r"\btumou?rs?\b",
-        r"granuloma\w*",
+        r"granuloma(?:s|ta)?\b",
     ),
     "Edema": (r"\bo?edema\w*", r"vascular congestion", r"heart failure", r"\bchf\b", r"kerley"),
     "Consolidation": (r"consolidat\w+",),
-    "Pneumonia": (r"pneumonias?\b", r"infectio\w+"),
+    "Pneumonia": (r"pneumonias?\b", r"(?<!granulomatous )infectio\w+"),
     "Atelectasis": (
         r"atelecta\w+",
         r"(?:lobar|lung|lobe) collapse",
@@ -49,11 +49,11 @@ _MENTIONS: dict[str, tuple[str, ...]] = {
     ),
     "Pneumothorax": (r"pneumothora\w+",),
     "Pleural Effusion": (
-        r"effusions?",
+        r"(?<!pericardial )effusions?",
         r"pleural fluid",
         r"(?:hydro|hydropneumo|ha?emo)thora\w+",
-        r"blunt\w* (?:of )?(?:the )?(?:\w+ ){0,2}costophrenic",
-        r"costophrenic (?:angle|sulcus)\w* (?:is|are) blunt\w*",
+        r"(?P<sign>blunt\w* (?:of )?(?:the )?(?:\w+ ){0,2}costophrenic"
+        r"|costophrenic (?:angle|sulcus)\w* (?:is|are) blunt\w*)",
     ),
     "Pleural Other": (r"pleural (?:thickening|plaques?|calcification\w*|scarring)", r"fibrothora\w+"),
     "Fracture": (r"fractur\w+",),
@@ -76,7 +76,7 @@ _SENTENCE = re.compile(r"(?<!\d)\.(?=\s|$)|[!?;]|\n\s*\n|\n(?=\s*[-*•\d])|(?<=
 _SCOPE_END = re.compile(
     r"\b(?:but|however|although|though|except|aside from|apart from|other than|otherwise|while|whereas)\b"
     r"|(?:,|\band\b)\s+(?=(?:a|an|the|with|there|new|small|tiny|moderate|mild|large|severe|massive|stable|unchanged|worse\w*"
-    r"|increas\w+|persistent|minimal|trace|extensive|bilateral|left|right)\b(?![^,]*\b(?:or|nor)\b))"
+    r"|increas\w+|persistent|minimal|trace|extensive|bilateral|left|right)\b(?!.*\b(?:or|nor)\b))"
 )
 _NEG_BEFORE = re.compile(
     r"\b(?:no|not|without|none|never|denies|negative for|free of|clear of|absent|absence of|lack of|resolution of"
@@ -89,9 +89,10 @@ _NEG_AFTER = re.compile(
 )
 _OPEN_BEFORE = re.compile(
     r"\b(?:possibl[ey]|probabl[ey]|likely|may|might|could|suspected|suspicious for|suspicion of|suggest\w*"
-    r"|concern\w* for|questionable|question of|equivocal|(?:cannot|can not|can't|not) (?:\w+ )?(?:exclude|rule out)"
+    r"|concern\w* for|question(?:able| of)?|equivocal|(?:cannot|can not|can't|not) (?:\w+ )?(?:exclude|rule out)"
     r"|versus|vs\.?|consider|query|worrisome for|differential)\b"
 )
+_NOTHING_SUGGESTS = re.compile(r"\b(?:no|not|without)\b.*\bto suggest\b")
 _OPEN_AFTER = re.compile(
     r"^[^.]{0,60}?\b(?:(?:cannot|can not|can't|could not|not) (?:be )?(?:\w+ )?(?:excluded|ruled out|exclude)"
     r"|(?:may|might|could) be|suspected|possible|questionable|likely|versus|equivocal)\b"
@@ -130,15 +131,21 @@ def _sentence(text: str) -> list[tuple[str, State]]:
     if _NORMAL_HEART.search(text):
         states.append(("Cardiomegaly", "absent"))
     for label, pattern in _PATTERNS.items():
-        states += [(label, _state(text, *match.span())) for match in pattern.finditer(text) if match.group()]
+        for match in pattern.finditer(text):
+            state = _state(text, *match.span())
+            sign = match.groupdict().get("sign") and state == "present"
+            states.append((label, "uncertain" if sign else state))
     return states
 
 
 def _state(text: str, start: int, end: int) -> State:
     """What the words before and after a mention, within its clause, make of it."""
-    before = _SCOPE_END.split(text[:start])[-1]
-    after = _SCOPE_END.split(text[end:])[0]
+    edges = list(_SCOPE_END.finditer(text))
+    before = text[max((edge.end() for edge in edges if edge.end() <= start), default=0) : start]
+    after = text[end : min((edge.start() for edge in edges if edge.start() >= end), default=len(text))]
     inside = text[start:end]
+    if _NOTHING_SUGGESTS.search(before):
+        return "absent"
     if _OPEN_BEFORE.search(before) or _OPEN_AFTER.search(after):
         return "uncertain"
     if _NEG_BEFORE.search(before) or _NEG_AFTER.search(after) or re.search(r"\bnot\b", inside):

@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import base64
-import csv
 import io
-import json
 import math
 import os
 import re
@@ -129,35 +127,6 @@ def write_page(
     temporary.write_text(page, encoding="utf-8")
     temporary.replace(path)
     return path
-
-
-def read_curves(path: Path | str, names: Sequence[str], *, step: str = "step") -> dict[str, list[tuple[float, float]]]:
-    """Curves from the metrics file of a logger.
-
-    Args:
-        path: A CSV file with a header, or JSON lines (``.jsonl``).
-        names: Columns to read; an absent one gives no curve.
-        step: Column of the x axis.
-
-    Raises:
-        FileNotFoundError: If there is no such file.
-        ValueError: If it has no column for the x axis.
-    """
-    path = Path(path)
-    with path.open(encoding="utf-8", newline="") as file:
-        rows = (
-            [json.loads(line) for line in file if line.strip()] if path.suffix == ".jsonl" else [*csv.DictReader(file)]
-        )
-    if rows and not any(step in row for row in rows):
-        raise ValueError(
-            f"{path} has no column {step!r}, only {', '.join(sorted({name for row in rows for name in row}))}"
-        )
-    curves: dict[str, list[tuple[float, float]]] = {}
-    for row in rows:
-        for name in names:
-            if row.get(step) not in (None, "") and row.get(name) not in (None, ""):
-                curves.setdefault(name, []).append((float(row[step]), float(row[name])))
-    return {name: curves[name] for name in names if name in curves}
 
 
 def png(pixels: NDArray[Any]) -> str:

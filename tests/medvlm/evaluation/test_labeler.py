@@ -2,10 +2,28 @@
 
 from __future__ import annotations
 
+import tarfile
+import xml.etree.ElementTree as ET
+from collections.abc import Iterator
+from pathlib import Path
+
 import pytest
 
+from medvlm.datamodules.phantoms.findings import sample_patients
+from medvlm.datamodules.phantoms.report import FAITHFUL, write_report
 from medvlm.evaluation.labeler import LABELS, label_report
+from medvlm.evaluation.metrics import f1
 
+OPENI = Path(__file__).parents[4] / "shared" / "data" / "openi" / "NLMCXR_reports.tgz"
+INDEXED = {
+    "Pleural Effusion": {"pleural effusion"},
+    "Pneumothorax": {"pneumothorax", "hydropneumothorax"},
+    "Cardiomegaly": {"cardiomegaly"},
+    "Lung Lesion": {"nodule", "mass", "granuloma", "calcified granuloma"},
+    "Consolidation": {"consolidation"},
+    "Atelectasis": {"pulmonary atelectasis"},
+    "Fracture": {"fractures, bone"},
+}
 STATES = {"+": "present", "-": "absent", "?": "uncertain"}
 SENTENCES = [
     ("No pneumothorax or effusion.", "-Pneumothorax, -Pleural Effusion"),
@@ -34,7 +52,7 @@ SENTENCES = [
     ("Stable cardiomegaly.", "+Cardiomegaly"),
     ("No cardiomegaly.", "-Cardiomegaly"),
     ("Large left pleural effusion.", "+Pleural Effusion"),
-    ("Blunting of the left costophrenic angle.", "+Pleural Effusion"),
+    ("Blunting of the left costophrenic angle.", "?Pleural Effusion"),
     ("Small bilateral effusions with adjacent atelectasis.", "+Pleural Effusion, +Atelectasis"),
     ("No pneumothorax. Large effusion.", "-Pneumothorax, +Pleural Effusion"),
     ("No pneumothorax, large effusion.", "-Pneumothorax, +Pleural Effusion"),
@@ -57,6 +75,13 @@ SENTENCES = [
         "-Pneumothorax, +Pleural Effusion",
     ),
     ("Effusion: absent", "-Pleural Effusion"),
+    ("No opacity to suggest pneumonia.", "-Lung Opacity, -Pneumonia"),
+    ("Small pericardial effusion.", ""),
+    (
+        "No focal consolidation, large pleural effusion, or pneumothorax.",
+        "-Consolidation, -Pleural Effusion, -Pneumothorax",
+    ),
+    ("Prior granulomatous disease.", ""),
     ("The lungs are clear.", ""),
     ("", ""),
 ]
@@ -83,3 +108,48 @@ def test_the_strongest_mention_counts_in_any_order() -> None:
 def test_the_fourteen_names_are_those_of_chexpert() -> None:
     assert len(LABELS) == 14
     assert {"No Finding", "Lung Lesion", "Lung Opacity", "Support Devices", "Pleural Other"} < set(LABELS)
+
+
+def test_reports_of_phantoms_are_labelled_as_they_were_drawn() -> None:
+    kinds = {
+        "effusion": "Pleural Effusion",
+        "pneumothorax": "Pneumothorax",
+        "consolidation": "Consolidation",
+        "cardiomegaly": "Cardiomegaly",
+        "nodule": "Lung Lesion",
+    }
+    for studies in sample_patients(7, 200):
+        for study in studies:
+            report = write_report(study, FAITHFUL)
+            found = {label for label, state in label_report(report).items() if state == "present"} - {"No Finding"}
+            assert found == {kinds[finding.kind] for finding in study.findings}, report
+
+
+def openi() -> Iterator[tuple[str, set[str]]]:
+    """Each Open-i report with the terms by which the National Library of Medicine indexed it by hand."""
+    with tarfile.open(OPENI) as archive:
+        for member in archive:
+            file = archive.extractfile(member) if member.name.endswith(".xml") else None
+            if file is None:
+                continue
+            root = ET.parse(file).getroot()
+            parts = [
+                part.text or "" for part in root.iter("AbstractText") if part.get("Label") in ("FINDINGS", "IMPRESSION")
+            ]
+            yield "\n\n".join(parts), {(term.text or "").lower().split("/")[0] for term in root.iter("major")}
+
+
+def test_labels_of_real_reports_agree_with_their_index_terms() -> None:
+    if not OPENI.exists():
+        pytest.skip("no ../shared/data: openi")
+    counts = {label: [0, 0, 0] for label in INDEXED}
+    for report, terms in openi():
+        labels = label_report(report)
+        for label, names in INDEXED.items():
+            said, meant = labels.get(label) == "present", bool(terms & names)
+            counts[label] = [
+                a + b for a, b in zip(counts[label], (said and meant, said > meant, meant > said), strict=True)
+            ]
+    scores = {label: f1(count) for label, count in counts.items()}
+    assert min(scores.values()) > 0.8, scores
+    assert sum(scores.values()) / len(scores) > 0.88, scores

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from PIL import Image as Picture
 
 from medvlm.evaluation.charts import draw_chart, draw_whisker, ticks, whisker_span, whisker_ticks
-from medvlm.evaluation.page import Example, ResultRow, png, read_curves, write_page
+from medvlm.evaluation.page import Example, ResultRow, png, write_page
 
 ROWS = [ResultRow("SFT", 0.58, 0.55, 0.61, 900), ResultRow("GRPO", 0.75, 0.72, 0.78, 900, "verified", main=True)]
 CURVES = {"reward": [(step, step / 50) for step in range(50)], "loss": [(0.0, math.nan)]}
@@ -163,20 +163,3 @@ def test_whiskers_stay_on_their_axis(values: list[float]) -> None:
     whisker = draw_whisker(0.5, -1.0, 2.0, span)
     assert 12 <= whisker.low <= whisker.at <= whisker.high <= 248
     assert len(whisker_ticks(span)) >= 2
-
-
-def test_curves_of_a_csv_logger_skip_empty_cells(tmp_path: Path) -> None:
-    (tmp_path / "metrics.csv").write_text("step,loss,reward\n0,1.5,\n1,,0.2\n2,0.5,0.4\n")
-    curves = read_curves(tmp_path / "metrics.csv", ["reward", "loss", "absent"])
-    assert curves == {"reward": [(1.0, 0.2), (2.0, 0.4)], "loss": [(0.0, 1.5), (2.0, 0.5)]}
-
-
-def test_curves_of_json_lines(tmp_path: Path) -> None:
-    (tmp_path / "m.jsonl").write_text('{"step": 1, "loss": 2}\n\n{"step": 2, "loss": null}\n')
-    assert read_curves(tmp_path / "m.jsonl", ["loss"]) == {"loss": [(1.0, 2.0)]}
-
-
-def test_a_metrics_file_without_steps_is_refused(tmp_path: Path) -> None:
-    (tmp_path / "m.csv").write_text("loss\n1\n")
-    with pytest.raises(ValueError, match="no column 'step', only loss"):
-        read_curves(tmp_path / "m.csv", ["loss"])

@@ -9,6 +9,7 @@ import pytest
 
 from medvlm.evaluation.parser import Parsed, is_correct, parse_answer, reference_letter
 from medvlm.evaluation.values import same_number
+from medvlm.generation.prompts import REASONING, user_text
 from medvlm.study import AnswerKind, ImageRef, Sample, SampleError
 
 CLOSED = [
@@ -230,3 +231,21 @@ def test_an_unreadable_reference_is_an_error_that_names_the_sample(broken: Sampl
 def test_a_reference_without_number_is_refused() -> None:
     with pytest.raises(ValueError, match="'few' holds no number"):
         same_number("1", "few")
+
+
+@pytest.mark.parametrize(
+    ("kind", "answer", "options"),
+    [
+        ("choice", "Edema", ("Edema", "Normal")),
+        ("closed", "yes", ()),
+        ("open", "lung", ()),
+        ("box", "0 0 1 1", ()),
+        ("number", "3", ()),
+    ],
+)
+@pytest.mark.parametrize("before", ["", REASONING, "<think>"])
+def test_an_echoed_prompt_is_never_correct(
+    kind: AnswerKind, answer: str, options: tuple[str, ...], before: str
+) -> None:
+    asked = sample(kind, answer, options=options)
+    assert not is_correct(parse_answer(f"{before} {user_text(asked)}", kind, options), asked)
