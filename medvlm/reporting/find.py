@@ -135,7 +135,7 @@ def study_id(text: str) -> str:
 
     Examples:
         >>> study_id("1.2.840.1")
-        'f62c4d64bd3e71bf'
+        'f9a13599155b7052'
     """
     return hashlib.sha256(text.encode(errors="surrogateescape")).hexdigest()[:16]
 

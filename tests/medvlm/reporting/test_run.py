@@ -186,6 +186,7 @@ def test_nothing_to_report_is_said(predictor: Predictor, tmp_path: Path) -> None
     assert table(tmp_path / "out") == []
 
 
+@pytest.mark.filterwarnings("ignore:Invalid value for VR UI")
 def test_real_files_of_every_kind(predictor: Predictor, shared_data: Path, tmp_path: Path) -> None:
     summary = medvlm.write_reports(shared_data / "dicom_pydicom_data", tmp_path / "out", model=predictor)
     assert summary.done >= 20
