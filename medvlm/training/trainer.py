@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import logging
 import shutil
 import warnings
 from collections import defaultdict
@@ -36,7 +37,7 @@ class Checkpoints(Callback):
         """Save after a whole batch: rollouts never outlive the batch they were sampled for."""
         if pl_module.batches_done % self.every:
             return
-        trainer.save_checkpoint(self.folder / f"step-{pl_module.batches_done:06d}")
+        trainer.save_checkpoint(self.folder / f"step-{pl_module.batches_done:06d}", weights_only=False)
         if trainer.is_global_zero:
             for old in sorted(self.folder.glob("step-*"))[:-KEPT]:
                 shutil.rmtree(old)
@@ -53,8 +54,7 @@ def build_trainer(recipe: Recipe, stage: Stage, folder: Path) -> lightning.Train
     settings = recipe.trainer
     if settings.threads is not None:
         torch.set_num_threads(settings.threads)
-    # the loaders are small on purpose: pixels are cached, and a worker process would cache them again
-    warnings.filterwarnings("ignore", message=".*does not have many workers.*")
+    _quiet()
     callbacks: list[Callback] = [Checkpoints(folder / "steps", settings.checkpoint_every)]
     if settings.progress:
         callbacks.append(RichProgressBar())
@@ -74,6 +74,19 @@ def build_trainer(recipe: Recipe, stage: Stage, folder: Path) -> lightning.Train
         enable_model_summary=False,
         enable_progress_bar=settings.progress,
     )
+
+
+def _quiet() -> None:
+    """Keep Lightning's advice off the screen where this trainer goes against it on purpose."""
+    for name in ("lightning.pytorch.utilities.rank_zero", "lightning.pytorch.accelerators.cuda"):
+        logging.getLogger(name).setLevel(logging.WARNING)
+    for message in (
+        ".*does not have many workers.*",  # pixels are cached; a worker process would cache them again
+        ".*no `validation_step`.*",  # stages are scored by protocols, not by a validation loss
+        ".*overridden `transfer_batch_to_device`.*",
+        ".*LeafSpec.*",
+    ):
+        warnings.filterwarnings("ignore", message=message)
 
 
 def build_loggers(recipe: Recipe, stage: Stage, folder: Path) -> list[Logger]:

@@ -1,0 +1,98 @@
+"""A whole recipe, small: stages, scores, summary, page and model; run again, nothing is done twice."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from medvlm.config import Recipe
+from medvlm.training.command import main
+from medvlm.training.finish import run_recipe
+
+DECODER = {
+    "model_type": "qwen3",
+    "hidden_size": 32,
+    "intermediate_size": 64,
+    "num_hidden_layers": 2,
+    "num_attention_heads": 2,
+    "num_key_value_heads": 1,
+    "head_dim": 16,
+    "max_position_embeddings": 512,
+    "tie_word_embeddings": True,
+}
+
+
+def recipe(output: Path, **changes: Any) -> Recipe:
+    stage = {"steps": 2, "images": 2, "lr": 1e-3, "kinds": ["closed"]}
+    settings: dict[str, Any] = {
+        "name": "small",
+        "purpose": "a test",
+        "output": output,
+        "reasoning": True,
+        "data": {"set": "thorax", "make": {"patients": 24, "size": 32}, "options": {"kinds": ["closed"]}},
+        "model": {
+            "encoder": {"name": "siglip_tiny", "image_size": 32, "patch_size": 16},
+            "decoder": DECODER,
+            "vocabulary": 400,
+        },
+        "stages": [
+            {"name": "sft", "objective": "sft", "weak": True, **stage},
+            {"name": "grpo", "objective": "grpo", "group": 2, "max_new_tokens": 4, "baselines": [], **stage},
+        ],
+        "evaluate": {"limit": 4, "max_new_tokens": 4, "baselines": ["majority", "blank"]},
+        "trainer": {"accelerator": "cpu", "threads": 1, "progress": False, "tensorboard": False},
+    }
+    return Recipe.model_validate(settings | changes)
+
+
+def test_a_recipe_leaves_model_scores_and_page(tmp_path: Path) -> None:
+    summary = run_recipe(recipe(tmp_path))
+    folder = tmp_path / "small"
+    assert list(summary) == ["majority", "blind", "sft", "grpo"]
+    assert json.loads((folder / "summary.json").read_text()) == summary
+    for row in summary.values():
+        assert 0 <= row["low"] <= row["accuracy"] <= row["high"] <= 1
+        assert row["seed"] == 0
+    page = (folder / "index.html").read_text()
+    assert "<svg" in page
+    assert "http://" not in page.replace("http://www.w3.org", "")
+    assert json.loads((folder / "model" / "medvlm.json").read_text())["not_for_clinical_use"] is True
+    before = {path: path.stat().st_mtime_ns for path in folder.rglob("*.safetensors")}
+    assert run_recipe(recipe(tmp_path)) == summary
+    assert {path: path.stat().st_mtime_ns for path in folder.rglob("*.safetensors")} == before
+
+
+def test_a_folder_of_another_recipe_is_not_touched(tmp_path: Path) -> None:
+    from medvlm.training.run import prepare
+
+    prepare(recipe(tmp_path))
+    with pytest.raises(ValueError, match="other settings \\(seed\\)"):
+        prepare(recipe(tmp_path, seed=1))
+
+
+def test_without_arguments_the_recipes_are_listed(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main([]) == 0
+    shown = capsys.readouterr().out
+    assert "cxr_r1.yaml" in shown
+    assert "vqa_rad.yaml" in shown
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["no_such"], "shipped ones"),
+        (["cxr_r1", "stages.grpo.groop=4"], "did you mean 'group'"),
+        (["vqa_rad"], "Say data.root=FOLDER"),
+        (["vqa_rad", "data.root=/nowhere"], "/nowhere"),
+    ],
+)
+def test_mistakes_are_one_message(
+    arguments: list[str], message: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main([*arguments, f"output={tmp_path}"]) == 1
+    shown = capsys.readouterr().err
+    assert message in shown
+    assert "Traceback" not in shown
