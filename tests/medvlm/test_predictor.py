@@ -74,10 +74,9 @@ def test_several_images_are_shown_in_one_question(predictor: Predictor, pixels: 
 
 
 def test_a_volume_is_shown_as_slices(predictor: Predictor, tmp_path: Path) -> None:
-    import nibabel
-
+    nibabel: Any = pytest.importorskip("nibabel")
     volume = np.random.default_rng(0).integers(-1000, 1000, (20, 22, 9)).astype(np.int16)
-    nibabel.save(nibabel.Nifti1Image(volume, np.diag([2.0, 2.0, 5.0, 1.0])), tmp_path / "ct.nii.gz")  # type: ignore[no-untyped-call]
+    nibabel.save(nibabel.Nifti1Image(volume, np.diag([2.0, 2.0, 5.0, 1.0])), tmp_path / "ct.nii.gz")
     answer = predictor.predict(tmp_path / "ct.nii.gz", QUESTIONS[0], modality="CT", max_new_tokens=3)
     assert answer.provenance.images[0]["recipe"] == "ct"
 
