@@ -1,8 +1,8 @@
-"""Score a saved model: python tools/evaluate.py MODEL --set vqa_rad --root FOLDER --out records."""
+"""``python tools/evaluate.py MODEL --set NAME --root FOLDER --out DIR``: score a saved model by a protocol."""
 
 import sys
 
-from medvlm.evaluation.command import main
+from medvlm.cli import main
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(main(["evaluate", *sys.argv[1:]]))

@@ -1,8 +1,8 @@
-"""Run a recipe: python tools/train.py configs/cxr_r1.yaml [key=value ...] [--dry-run]."""
+"""``python tools/train.py RECIPE [key=value ...] [--dry-run]``: run a recipe; without arguments, list them."""
 
 import sys
 
-from medvlm.training.command import main
+from medvlm.cli import main
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(main(["train", *sys.argv[1:]]))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -15,6 +16,7 @@ from medvlm.config import GRPOStage, Recipe, SFTStage
 from medvlm.evaluation.protocols import get_protocol
 from medvlm.evaluation.runner import evaluate_with_baselines
 from medvlm.evaluation.scoring import Score
+from medvlm.evaluation.statistics import Interval
 from medvlm.generation.engine import Engine
 from medvlm.models import load_vlm
 from medvlm.study import ImageRef
@@ -98,17 +100,22 @@ def entries(name: str, score: Score, seed: int, folder: Path) -> dict[str, Entry
     common = {"n": score.n, "seed": seed}
     names = {"blank": "blind", "majority": "majority", "shuffled": "shuffled"}
     for comparison in score.comparisons:
-        values = comparison.accuracy
-        row = {"accuracy": values.value, "low": values.low, "high": values.high, **common}
+        row = {**interval(comparison.accuracy), **common}
         found[names[comparison.name]] = row | {"of": name}
     if score.accuracy is not None:
-        row = {"accuracy": score.accuracy.value, "low": score.accuracy.low, "high": score.accuracy.high, **common}
+        row = {**interval(score.accuracy), **common}
         row["unparsed"] = score.unparsed
         row |= json.loads(cost.read_text(encoding="utf-8")) if cost.is_file() else {}
         found[name] = row
     for metric in score.corpus:
         found.setdefault(name, dict(common)).setdefault("report", {})[metric.name] = metric.value
     return found
+
+
+def interval(values: Interval) -> Entry:
+    """An interval as JSON values; one cluster has no interval, which is null and not NaN."""
+    low, high = (None if math.isnan(end) else end for end in (values.low, values.high))
+    return {"accuracy": values.value, "low": low, "high": high}
 
 
 def summary_table(summary: Mapping[str, Entry], recipe: Recipe) -> Table:
@@ -118,7 +125,7 @@ def summary_table(summary: Mapping[str, Entry], recipe: Recipe) -> Table:
         table.add_column(column, justify="left" if column == "model" else "right")
     for name, row in summary.items():
         if "accuracy" in row:
-            numbers = [f"{row[key]:.3f}" for key in ("accuracy", "low", "high")]
+            numbers = ["-" if row[key] is None else f"{row[key]:.3f}" for key in ("accuracy", "low", "high")]
             table.add_row(label(name, row), *numbers, str(row["n"]), str(row.get("cpu_seconds", "")))
     return table
 

@@ -39,7 +39,7 @@ def write_showcase(
     """
     last = recipe.stages[-1].name
     rows = [
-        ResultRow(names[name], row["accuracy"], row["low"], row["high"], row["n"], main=name == last)
+        ResultRow(names[name], row["accuracy"], _end(row["low"]), _end(row["high"]), row["n"], main=name == last)
         for name, row in summary.items()
         if "accuracy" in row
     ]
@@ -56,25 +56,18 @@ def write_showcase(
     )
 
 
+def _end(value: float | None) -> float:
+    """An end of an interval as the page takes it: NaN where there is none."""
+    return math.nan if value is None else value
+
+
 def _curves(recipe: Recipe) -> Iterator[tuple[str, list[tuple[float, float]]]]:
-    """The curves of every stage, smoothed just enough to be read."""
+    """The curves of every stage; the page thins them."""
     for stage in recipe.stages:
         metrics = read_metrics(recipe.folder / stage.name)
         for name in CURVES:
             if len(points := metrics.get(name, [])) > 1:
-                yield f"{stage.name}: {name}", smooth(points)
-
-
-def smooth(points: Sequence[tuple[float, float]], most: int = 60) -> list[tuple[float, float]]:
-    """Means over neighbouring steps, so that a curve has at most ``most`` points.
-
-    Examples:
-        >>> smooth([(0, 1.0), (1, 3.0), (2, 5.0), (3, 7.0)], 2)
-        [(0.5, 2.0), (2.5, 6.0)]
-    """
-    size = math.ceil(len(points) / most)
-    parts = [np.array(points[start : start + size]) for start in range(0, len(points), size)]
-    return [(float(part[:, 0].mean()), float(part[:, 1].mean())) for part in parts]
+                yield f"{stage.name}: {name}", points
 
 
 def _examples(path: Path, images: Mapping[str, Sequence[ImageRef]]) -> Iterator[Example]:
