@@ -81,12 +81,10 @@ class GRPO(Objective):
         self.rewards = {name: (find_reward(name), weight) for name, weight in rewards.items()}
         self.log_rollouts = log
         self.weights = {"rl": 1.0, "ref_kl": self.options.beta}
-        self._frozen: list[Any] = []  # in a list, so that the reference is no submodule and enters no checkpoint
-
-    def on_fit_start(self) -> None:
-        """Freeze the reference before the first step; an adapter needs none, it is switched off."""
-        if self.options.beta and not has_adapter(self.model) and not self._frozen:
-            self._frozen.append(deepcopy(self.model).requires_grad_(False).eval())
+        # the reference is the stage's start: taken before a checkpoint is loaded (an adapter is only switched off), and
+        # kept in a list, so that it is no submodule and enters no checkpoint
+        frozen = self.options.beta > 0 and not has_adapter(self.model)
+        self._frozen: list[Any] = [deepcopy(self.model).requires_grad_(False).eval()] if frozen else []
 
     def updates(self, batch: Sequence[Ask]) -> Iterator[tuple[list[Micro], Mapping[str, float]]]:
         """Roll out once, then ``mu`` steps on the same completions."""

@@ -88,7 +88,7 @@ def health(rollouts: Sequence[Rollout], group: int, rewards: Sequence[str]) -> d
     """
     values = [rollout.reward for rollout in rollouts if not math.isnan(rollout.reward)]
     groups = [rollouts[start : start + group] for start in range(0, len(rollouts), group)]
-    flat = sum(len({rollout.reward for rollout in part}) == 1 for part in groups)
+    flat = sum(len({rollout.reward for rollout in part if not math.isnan(rollout.reward)}) < 2 for part in groups)
     finished = [len(rollout.completion.tokens) for rollout in rollouts if rollout.completion.finished]
     distinct = len({rollout.text for rollout in rollouts}) / len(rollouts)
     normal = fmean(bool(_NORMAL.search(rollout.text)) for rollout in rollouts)

@@ -124,7 +124,7 @@ def test_badly_formed(text: str) -> None:
 
 
 def test_an_unknown_reward_names_the_nearest() -> None:
-    with pytest.raises(ValueError, match="Unknown reward 'acuracy'. Nearest: accuracy"):
+    with pytest.raises(ValueError, match=r"Unknown reward 'acuracy'\. Nearest: accuracy"):
         find_reward("acuracy")
 
 
