@@ -27,9 +27,13 @@ WEIGHTS, STATE, COMPLETE = "weights.safetensors", "state.pt", "complete"
 
 @contextmanager
 def atomic_folder(path: Path) -> Iterator[Path]:
-    """A temporary folder that takes the name ``path`` if the block ends well, and vanishes if it does not."""
+    """A temporary folder that takes the name ``path`` if the block ends well, and vanishes if it does not.
+
+    What a killed process left half written is removed first: one process at a time writes a path.
+    """
     temporary = path.with_name(f".{path.name}.{os.getpid()}")
-    shutil.rmtree(temporary, ignore_errors=True)
+    for stale in path.parent.glob(f".{path.name}.[0-9]*"):
+        shutil.rmtree(stale, ignore_errors=True)
     temporary.mkdir(parents=True)
     try:
         yield temporary
@@ -99,9 +103,6 @@ class SafeCheckpointIO(CheckpointIO):
 
 
 def latest_checkpoint(folder: Path) -> Path | None:
-    """The complete checkpoint with the highest step, None where there is none.
-
-    A leftover of an interrupted replacement counts as well: whichever is complete and newest.
-    """
+    """The complete checkpoint with the highest step, None where there is none."""
     found = [path for path in folder.glob("step-*") if (path / COMPLETE).is_file()]
     return max(found, key=lambda path: int(path.name.partition("-")[2]), default=None)
