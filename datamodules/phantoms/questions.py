@@ -10,8 +10,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from .findings import NOTHING
-from .miner import Labels
+from .findings import KINDS
+from .miner import Label, Labels
 from .templates import TEMPLATES, Template
 
 
@@ -33,16 +33,28 @@ class Asked:
         return self.template.answer(labels, self.finding, self.options)
 
     def rationale(self, labels: Labels) -> str:
-        """At most 12 words that lead from the labels to the answer."""
-        kind = self.template.subject(labels, self.finding, self.options)
-        if kind == NOTHING:
-            return "lungs clear; heart normal"
-        if kind == "":
-            return ""
-        label = labels[kind]
-        if not label.present and not self.template.presumes:
-            return f"no {kind}"
-        return " ".join(word for word in (kind, label.side, label.zone, label.size) if word)
+        """The list of findings from which the answer follows: the same for every question on one study.
+
+        A question that presumes its finding ("Which side is the effusion on?") is reasoned as if it were there.
+        """
+        presumed = self.template.subject(labels, self.finding, self.options) if self.template.presumes else ""
+        return describe(labels, presumed)
+
+
+def describe(labels: Labels, presumed: str = "") -> str:
+    """All kinds of findings in one order, each with what is believed about it.
+
+    Args:
+        labels: True or mined ones.
+        presumed: A kind that is taken to be there.
+    """
+    return "; ".join(_item(kind, labels[kind], kind == presumed) for kind in KINDS)
+
+
+def _item(kind: str, label: Label, presumed: bool) -> str:
+    if not (label.present or presumed):
+        return f"no {kind}"
+    return " ".join(word for word in (kind, label.side, label.zone, label.size) if word)
 
 
 def ask(labels: Labels, rng: np.random.Generator, kinds: Sequence[str], per_image: float) -> Iterator[Asked]:
