@@ -1,0 +1,120 @@
+"""Memory of one training step, from the numbers of a model: exact for weights and optimiser, rough for activations."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, fields
+from typing import Any
+
+# what Lightning keeps weights in, and what it computes in
+WEIGHT_BYTES: Mapping[str, int] = {"32-true": 4, "bf16-mixed": 4, "16-mixed": 4, "bf16-true": 2}
+COMPUTE_BYTES: Mapping[str, int] = {"32-true": 4, "bf16-mixed": 2, "16-mixed": 2, "bf16-true": 2}
+
+# values that one transformer layer keeps for its backward pass, in units of its width a token: 34 bytes at two bytes a
+# value where attention scores are not kept (Korthikanti et al., 2022)
+KEPT = 17
+# fp32 copies of a score: the scores, their log-softmax and its gradient
+SCORES = 3
+
+
+@dataclass(frozen=True, slots=True)
+class Tower:
+    """The numbers of a transformer that memory depends on."""
+
+    width: int
+    layers: int
+    vocabulary: int = 0
+    cached: int = 0
+
+    @classmethod
+    def of(cls, config: Any) -> Tower:
+        """Read them from a Hugging Face configuration; an encoder without these fields counts as nothing."""
+        heads = getattr(config, "num_key_value_heads", None) or getattr(config, "num_attention_heads", 0)
+        width = getattr(config, "hidden_size", 0)
+        size = getattr(config, "head_dim", None) or width // max(1, getattr(config, "num_attention_heads", 1))
+        layers = getattr(config, "num_hidden_layers", 0)
+        return cls(width, layers, getattr(config, "vocab_size", 0), 2 * layers * heads * size)
+
+
+@dataclass(frozen=True, slots=True)
+class Load:
+    """What goes through the model in one forward pass.
+
+    Attributes:
+        tokens: Padded tokens.
+        row: Tokens of one row.
+        counted: Tokens whose scores are computed.
+        patches: Patch tokens of all images, where the encoder is trained; else 0.
+        cached: Tokens that a sampler keeps.
+    """
+
+    tokens: int
+    row: int
+    counted: int
+    patches: int
+    cached: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Memory:
+    """Bytes on one device.
+
+    Attributes:
+        weights: Of the model.
+        reference: Of its frozen copy.
+        gradients: Of what is trained.
+        optimizer: Two moments of what is trained.
+        activations: Kept for the backward pass (rough).
+        sampling: The cache of a rollout, when activations are not held (rough).
+    """
+
+    weights: int
+    reference: int
+    gradients: int
+    optimizer: int
+    activations: int
+    sampling: int
+
+    @property
+    def peak(self) -> int:
+        """The most that is held at once: sampling and learning take turns."""
+        return self.weights + self.reference + self.gradients + self.optimizer + max(self.activations, self.sampling)
+
+    def parts(self) -> dict[str, int]:
+        """Every part that is not zero, by name."""
+        named = {field.name: int(getattr(self, field.name)) for field in fields(self)}
+        return {name: value for name, value in named.items() if value}
+
+
+def estimate(
+    decoder: Tower, vision: Tower, load: Load, *, total: int, trained: int, precision: str, reference: bool
+) -> Memory:
+    """Memory of a step on one device that holds the whole model.
+
+    Args:
+        decoder: The language model.
+        vision: The encoder.
+        load: One forward pass.
+        total: Parameters.
+        trained: Parameters that are trained.
+        precision: Lightning's name.
+        reference: Whether a frozen copy is kept.
+
+    Examples:
+        >>> memory = estimate(Tower(8, 1, 10), Tower(4, 1), Load(2, 2, 1, 0), total=100, trained=10,
+        ...                   precision="32-true", reference=False)
+        >>> memory.weights, memory.gradients, memory.optimizer
+        (400, 40, 80)
+    """
+    size, value = WEIGHT_BYTES[precision], COMPUTE_BYTES[precision]
+    kept = KEPT * value * (load.tokens * decoder.width * decoder.layers + load.patches * vision.width * vision.layers)
+    mask = load.tokens * load.row * value
+    scores = SCORES * 4 * load.counted * decoder.vocabulary
+    return Memory(
+        weights=total * size,
+        reference=total * size if reference else 0,
+        gradients=trained * size,
+        optimizer=2 * trained * size,
+        activations=kept + mask + scores,
+        sampling=load.cached * decoder.cached * value,
+    )

@@ -1,0 +1,159 @@
+"""What can be known of a recipe's model and texts before any weight is read: configuration, tokenizer, token counts."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from statistics import fmean
+from typing import Any
+
+from transformers import AutoConfig, AutoProcessor
+
+from medvlm.config import ModelSettings, Recipe
+from medvlm.generation.prompts import REASONING, Prompter, reference_text, user_text
+from medvlm.models import MedVLMConfig, train_tokenizer
+from medvlm.models.build import compose_config, find_spec, make_processor
+from medvlm.models.load import read_config
+from medvlm.models.tokenizer import load_tokenizer
+from medvlm.models.weights import explained
+from medvlm.study import Sample, WeightsError
+from medvlm.training.build import intensity_recipes, training_texts
+
+LOOKED_AT = 256  # samples of a stage whose tokens are counted
+CHARACTERS = 4  # characters of a token, where no tokenizer is at hand
+TOKENIZER_FILES = ("tokenizer.json", "tokenizer.model", "vocab.json", "vocab.txt")
+
+
+@dataclass(frozen=True, slots=True)
+class Lengths:
+    """Tokens of a text: mean and most."""
+
+    mean: float
+    most: int
+
+    @classmethod
+    def of(cls, counts: Sequence[int]) -> Lengths:
+        """The mean and the most of some counts."""
+        return cls(fmean(counts), max(counts))
+
+
+def plan_config(settings: ModelSettings) -> tuple[Any, dict[str, str]]:
+    """The model's configuration, and the part that each Hub name would be fetched for ('' for the whole)."""
+    if settings.source is not None:
+        _at_hand(settings.source)
+        return read_config(settings.source), {} if Path(settings.source).is_dir() else {settings.source: ""}
+    intensity_recipes(settings.intensity)
+    encoder = settings.encoder if isinstance(settings.encoder, str) else settings.encoder.get("weights")
+    named = {"vision": encoder, "decoder": settings.decoder if isinstance(settings.decoder, str) else None}
+    fetched = {}
+    for part, source in named.items():
+        if isinstance(source, str) and "/" in source and ":" not in source:
+            _at_hand(source)
+            if not Path(source).is_dir():
+                fetched[source] = part
+    decoder = settings.decoder
+    if isinstance(decoder, dict):
+        decoder = {"vocab_size": settings.vocabulary, **decoder}
+    spec = find_spec(settings.encoder)
+    return compose_config(spec, decoder, settings.projector, settings.compressor), fetched
+
+
+def _at_hand(source: str) -> None:
+    """Make sure that a configuration is here or can be fetched.
+
+    Raises:
+        WeightsError: If it is neither.
+    """
+    if Path(source).expanduser().is_dir():
+        return
+    if source.count("/") != 1 or source.startswith((".", "/", "~")):
+        raise WeightsError(f"There is no folder {source}. Give a checkpoint's folder, or a Hub name like org/name.")
+    try:
+        AutoConfig.from_pretrained(source, trust_remote_code=False)
+    except (OSError, ValueError) as error:
+        reason = str(error).strip().splitlines()[0]
+        raise WeightsError(
+            f"The configuration of {source} is not on this machine and could not be fetched ({reason}). Go online, "
+            f"log in if it is gated (hf auth login), or fetch it elsewhere (hf download {source} --include '*.json') "
+            "and name the folder."
+        ) from error
+
+
+def image_tokens(config: Any) -> int:
+    """Decoder tokens of one image.
+
+    Raises:
+        WeightsError: If the model decides by the image's size.
+    """
+    for name in ("image_tokens", "mm_tokens_per_image", "image_seq_length"):
+        if (count := getattr(config, name, None)) is not None:
+            return int(count)
+    raise WeightsError(
+        f"A {config.model_type!r} model decides on an image's tokens by its size; they cannot be planned."
+    )
+
+
+class TokenCounter:
+    """Counts the tokens of prompts and answers, by the real tokenizer where it is at hand."""
+
+    def __init__(self, recipe: Recipe, config: Any, samples: Sequence[Sample]) -> None:
+        self.notes: list[str] = []
+        self.reasoning, self.image_tokens = recipe.reasoning, image_tokens(config)
+        self.volume_tokens = config.volume_tokens if isinstance(config, MedVLMConfig) else self.image_tokens
+        self.prompter: Prompter | None = None
+        try:
+            processor = _processor(recipe, config, some(samples))
+        except WeightsError as error:
+            self.notes.append(f"no tokenizer: {error}; {CHARACTERS} characters are counted as a token.")
+        else:
+            self.prompter = Prompter(processor, reasoning=recipe.reasoning)
+
+    def prompt(self, sample: Sample) -> int:
+        """Tokens of a prompt, images included."""
+        if self.prompter is not None:
+            return len(self.prompter.prompt(sample))
+        shown = sum(self.volume_tokens if image.volume else self.image_tokens for image in sample.images)
+        return shown + self._text(user_text(sample) + REASONING * self.reasoning)
+
+    def answer(self, sample: Sample, *, weak: bool) -> int:
+        """Tokens of the reference answer."""
+        text = reference_text(sample, reasoning=self.reasoning, weak=weak)
+        return self._text(text) if self.prompter is None else len(self.prompter.completion(text))
+
+    @staticmethod
+    def _text(text: str) -> int:
+        return math.ceil(len(text) / CHARACTERS)
+
+
+def _processor(recipe: Recipe, config: Any, samples: Sequence[Sample]) -> Any:
+    """The processor with which tokens are counted.
+
+    Raises:
+        WeightsError: If it is not at hand; it is not fetched.
+    """
+    settings = recipe.model
+    if settings.source is not None:
+        if not isinstance(config, MedVLMConfig):
+            raise WeightsError(f"{settings.source} has a processor of its own")
+        with explained(settings.source):
+            return AutoProcessor.from_pretrained(settings.source, trust_remote_code=False, local_files_only=True)
+    source = settings.tokenizer or (settings.decoder if isinstance(settings.decoder, str) else None)
+    if source is None and not samples:
+        raise WeightsError("it is trained on the data, which is not there")
+    if source is not None:
+        if not Path(source).is_dir():
+            raise WeightsError(f"that of {source} would be downloaded")
+        if not any((Path(source) / file).is_file() for file in TOKENIZER_FILES):
+            raise WeightsError(f"{source} has none of {', '.join(TOKENIZER_FILES)}")
+        with explained(source):
+            tokenizer = load_tokenizer(source)
+    else:
+        tokenizer = train_tokenizer(training_texts(samples, reasoning=recipe.reasoning), settings.vocabulary)
+    return make_processor(config, tokenizer, find_spec(settings.encoder), intensity_recipes(settings.intensity))
+
+
+def some(samples: Sequence[Sample]) -> Sequence[Sample]:
+    """Not more samples than are looked at, from beginning to end."""
+    return samples[:: max(1, math.ceil(len(samples) / LOOKED_AT))]

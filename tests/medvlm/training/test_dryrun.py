@@ -1,0 +1,246 @@
+"""Planning a run from configurations alone: published parameter totals, exact tokens, memory by hand, refusals."""
+
+from __future__ import annotations
+
+import json
+import re
+import resource
+import shlex
+import shutil
+from pathlib import Path
+from typing import Any
+
+import pytest
+from PIL import Image
+
+from medvlm.config import load_config
+from medvlm.datamodules.sets import load_set
+from medvlm.generation.prompts import Prompter
+from medvlm.models import load_vlm, tiny_vlm, train_tokenizer
+from medvlm.study import WeightsError
+from medvlm.training.dryrun import DryRun, dry_run
+from medvlm.training.footprint import Load, Tower, estimate
+
+HERE = Path(__file__).parent / "configs"
+RECIPES = Path(__file__).parents[3] / "configs"
+CORPUS = ["Which finding is shown? A) pleural effusion B) pneumothorax C) nodule D) none of these"] * 4
+
+
+@pytest.fixture(scope="session")
+def folders(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
+    """Full-size models without weights, by the Hub names that they stand for; and a small set of ReXVQA's form."""
+    root = tmp_path_factory.mktemp("full")
+    found = {}
+    names = {"google/medsiglip-448": "medsiglip", "Qwen/Qwen3-4B": "qwen3_4b", "google/medgemma-4b-it": "medgemma_4b"}
+    for name, folder in names.items():
+        found[name] = shutil.copytree(HERE / folder, root / folder)
+    train_tokenizer(CORPUS, 400).save_pretrained(found["Qwen/Qwen3-4B"])
+    found["REXVQA"] = write_rexvqa(root / "rexvqa")
+    return found
+
+
+def write_rexvqa(root: Path) -> Path:
+    records = {}
+    for index in range(6):
+        path = root / "deid_png" / f"P{index // 2}" / "1.png"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        Image.new("L", (8, 8)).save(path)
+        records[str(index)] = {
+            "question": f"Which finding is shown {index}?",
+            "options": ["A. pleural effusion", "B. pneumothorax", "C. nodule", "D. none of these"],
+            "correct_answer": "B",
+            "correct_answer_explanation": "A thin line without markings beyond it.",
+            "PatientID": f"P{index // 2}",
+            "ImagePath": [f"../deid_png/P{index // 2}/1.png"],
+            "task_name": "presence",
+        }
+    (root / "metadata").mkdir()
+    (root / "metadata" / "train_vqa_data.json").write_text(json.dumps(records), encoding="utf-8")
+    return root
+
+
+def header_lines() -> list[list[str]]:
+    """Arguments of every command in the recipe's header that changes the recipe."""
+    comment = "".join(line for line in (RECIPES / "cxr_r1.yaml").open(encoding="utf-8") if line.startswith("#"))
+    text = re.sub(r"\\?\n#\s*(?=\S)", " ", re.sub(r"\n#[ \t]*(?=\n)", "\n\n", comment))
+    found = [shlex.split(line.partition("tools/train.py")[2]) for line in text.splitlines() if "tools/train.py" in line]
+    return [arguments for arguments in found if len(arguments) > 1]
+
+
+def plan(arguments: list[str], folders: dict[str, Path]) -> DryRun:
+    for name, folder in folders.items():
+        arguments = [argument.replace(f"={name}", f"={folder}") for argument in arguments]
+    return dry_run(load_config(RECIPES / arguments[0].removeprefix("configs/"), arguments[1:]))
+
+
+# --- the full-size runs that the recipe names ------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def composed(folders: dict[str, Path]) -> DryRun:
+    return plan(header_lines()[0], folders)
+
+
+@pytest.fixture(scope="module")
+def medgemma(folders: dict[str, Path]) -> DryRun:
+    return plan(header_lines()[1], folders)
+
+
+def test_the_header_names_both_runs() -> None:
+    first, second = header_lines()
+    assert {"model.encoder=google/medsiglip-448", "model.decoder=Qwen/Qwen3-4B", "data.set=rexvqa"} <= set(first)
+    assert {"model.source=google/medgemma-4b-it", "data.set=rexvqa"} <= set(second)
+
+
+def test_parameters_of_medsiglip_and_qwen3(composed: DryRun) -> None:
+    # published: SigLIP so400m vision 428.2 M, of which the pooling head, which is not used, is 15.2 M + probe and norms
+    head = 4 * 1152 * 1152 + 4 * 1152 + 2 * 1152 * 4304 + 4304 + 1152 + 3 * 1152
+    assert composed.parameters["vision"] + head == pytest.approx(0.4282e9, rel=0.02)
+    assert composed.parameters["decoder"] == pytest.approx(4.02e9, rel=0.02)
+
+
+def test_parameters_of_medgemma(medgemma: DryRun) -> None:
+    assert sum(medgemma.parameters.values()) == pytest.approx(4.3e9, rel=0.02)
+    assert medgemma.parameters["vision"] == pytest.approx(0.417e9, rel=0.02)
+
+
+def test_only_adapters_and_the_projector_are_trained(composed: DryRun) -> None:
+    # rank 64 on q, k, v, o and the three maps of the MLP of 36 layers
+    maps = [(2560, 4096), (2560, 1024), (2560, 1024), (4096, 2560), (2560, 9728), (2560, 9728), (9728, 2560)]
+    assert composed.trainable["decoder"] == 36 * 64 * sum(rows + columns for rows, columns in maps)
+    assert composed.trainable["projector"] == composed.parameters["projector"]
+    assert composed.trainable["vision"] == 0
+
+
+def test_tokens_of_an_image(composed: DryRun, medgemma: DryRun) -> None:
+    assert (composed.image_tokens, medgemma.image_tokens) == ((448 // 14 // 2) ** 2, 256)
+    assert composed.max_positions == 40960
+
+
+def test_tokens_of_a_sample_are_the_prompters(composed: DryRun, folders: dict[str, Path]) -> None:
+    shown = composed.stages[0].prompt
+    assert 256 < shown.mean <= shown.most < 256 + 200
+    assert composed.stages[0].questions == 2.0
+    assert composed.stages[0].groups == 3
+
+
+def test_weights_take_two_bytes_a_parameter_in_bf16(composed: DryRun) -> None:
+    memory = composed.stages[1].memory
+    assert memory.weights == 2 * sum(composed.parameters.values())
+    assert memory.gradients == 2 * sum(composed.trainable.values())
+    assert memory.optimizer == 2 * memory.gradients
+    assert memory.reference == 0
+    assert 8 * 2**30 < memory.peak < 80 * 2**30
+
+
+def test_the_text_says_it_all(composed: DryRun, medgemma: DryRun) -> None:
+    text = str(composed)
+    for part in ("4.022 B", "256 an image", "stage sft (sft): 8,000 batches", "bf16-true", "downloaded: nothing"):
+        assert part in text
+    assert "4.300 B" in str(medgemma)
+
+
+def test_no_weight_is_allocated(folders: dict[str, Path]) -> None:
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    plan(header_lines()[0], folders)
+    grown = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before  # KiB
+    assert grown < 2**20  # 1 GiB; the weights would be 8.3
+
+
+# --- small runs, against what is really built ------------------------------------------------------------------------
+
+
+def test_a_small_recipe_is_planned_as_it_is_built(tmp_path: Path) -> None:
+    model, processor = tiny_vlm(train_tokenizer(CORPUS, 400), image_size=32)
+    model.save_pretrained(tmp_path / "tiny")
+    processor.save_pretrained(tmp_path / "tiny")
+    root = write_rexvqa(tmp_path / "rexvqa")
+    arguments = [f"model.source={tmp_path / 'tiny'}", "data.set=rexvqa", f"data.root={root}", "data.options={}"]
+    stages = "stages=[{name: grpo, objective: grpo, beta: 0.1, steps: 6, images: 3}]"
+    recipe = load_config(RECIPES / "cxr_r1.yaml", [*arguments, stages])
+    found = dry_run(recipe)
+    built, its_processor = load_vlm(tmp_path / "tiny")
+    assert sum(found.parameters.values()) == sum(parameter.numel() for parameter in built.parameters())
+    prompter = Prompter(its_processor, reasoning=True)
+    lengths = [len(prompter.prompt(sample)) for sample in load_set("rexvqa", root, "train")]
+    assert found.stages[0].prompt.most == max(lengths)
+    assert found.stages[0].prompt.mean == pytest.approx(sum(lengths) / 6)
+    assert found.stages[0].memory.reference == found.stages[0].memory.weights
+    assert "6 batches of 3 contexts = 18, 6 epochs of 3" in str(found)
+    assert "about 288 completions" in str(found)  # 18 contexts x 2 questions x 8
+
+
+@pytest.mark.parametrize("path", sorted(RECIPES.glob("*.yaml")), ids=lambda path: path.stem)
+def test_every_recipe_can_be_planned_before_its_data_is_there(path: Path, tmp_path: Path) -> None:
+    found = dry_run(load_config(path, [f"output={tmp_path}"]))
+    assert 0 < sum(found.trainable.values()) == sum(found.parameters.values()) < 10e6
+    assert any(note.startswith("data ") for note in found.notes)
+    assert not list(tmp_path.iterdir())
+
+
+# --- what cannot be planned ------------------------------------------------------------------------------------------
+
+
+def refuse(arguments: list[str]) -> str:
+    with pytest.raises((WeightsError, ValueError)) as caught:
+        dry_run(load_config(RECIPES / "cxr_r1.yaml", arguments))
+    return str(caught.value)
+
+
+def test_a_model_of_the_hub_that_is_not_here_says_what_to_do() -> None:
+    message = refuse(["model.source=medvlm-tests/no-such-model"])
+    assert "medvlm-tests/no-such-model is not on this machine" in message
+    assert "hf download medvlm-tests/no-such-model --include '*.json'" in message
+
+
+def test_a_folder_that_is_not_there_is_no_hub_name(tmp_path: Path) -> None:
+    assert "There is no folder" in refuse([f"model.source={tmp_path / 'absent'}"])
+
+
+def test_a_text_model_as_a_whole_model_is_refused() -> None:
+    assert "does not read images" in refuse([f"model.source={HERE / 'qwen3_4b'}"])
+
+
+def test_a_decoder_as_an_encoder_is_refused() -> None:
+    assert "expected siglip" in refuse([f"model.encoder={HERE / 'qwen3_4b'}"])
+
+
+def test_an_unknown_reward_is_found_before_anything_is_trained() -> None:
+    assert "Unknown reward 'acuracy'" in refuse(["stages.grpo.rewards={acuracy: 1.0}"])
+
+
+def test_an_unknown_intensity_recipe_is_found() -> None:
+    assert "Unknown intensity recipes ['x-ray']" in refuse(["model.intensity=[x-ray]"])
+
+
+def test_downloads_are_named_with_their_size(folders: dict[str, Path], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(folders["Qwen/Qwen3-4B"].parent)
+    Path("org").mkdir(exist_ok=True)
+    shutil.copytree("qwen3_4b", "org/model", dirs_exist_ok=True)
+    inside = Path.is_dir
+    monkeypatch.setattr(Path, "is_dir", lambda path: str(path) != "org/model" and inside(path))
+    found = dry_run(load_config(RECIPES / "cxr_r1.yaml", ["model.decoder=org/model", f"output={folders['REXVQA']}"]))
+    assert list(found.downloads) == ["org/model"]
+    assert found.downloads["org/model"] == pytest.approx(2 * 4.02e9, rel=0.02)
+    assert "would be downloaded: org/model (about 7.5 GiB)" in str(found)
+
+
+def test_a_sample_that_is_too_long_is_noted(folders: dict[str, Path]) -> None:
+    arguments = ["data.set=rexvqa", f"data.root={folders['REXVQA']}", "data.options={}"]
+    stages = "stages=[{name: grpo, objective: grpo, max_new_tokens: 4000}]"
+    found = dry_run(load_config(RECIPES / "cxr_r1.yaml", [*arguments, stages]))
+    assert any("the decoder at most 1024" in note for note in found.notes)
+
+
+# --- memory by hand --------------------------------------------------------------------------------------------------
+
+
+def test_memory_by_hand() -> None:
+    decoder, vision = Tower(width=10, layers=2, vocabulary=100, cached=8), Tower(width=4, layers=3)
+    load = Load(tokens=6, row=3, counted=2, patches=5, cached=7)
+    found: Any = estimate(decoder, vision, load, total=1000, trained=100, precision="bf16-mixed", reference=True)
+    assert (found.weights, found.reference, found.gradients, found.optimizer) == (4000, 4000, 400, 800)
+    # 17 values of 2 bytes: 34 * (6*10*2 + 5*4*3) = 6120; mask 6*3*2 = 36; scores 3 * 4 bytes * 2 * 100 = 2400
+    assert found.activations == 6120 + 36 + 2400
+    assert found.sampling == 7 * 8 * 2
+    assert found.peak == 4000 + 4000 + 400 + 800 + found.activations
