@@ -12,11 +12,14 @@ from typing import Annotated, Any, Literal
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
+FolderName = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]*$")]
+TAKEN = ("init", "model")  # folders of a run that are no stage's
+
 
 class Settings(BaseModel):
     """Base of every section: unknown keys are errors, values never change after loading."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True, use_attribute_docstrings=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False, use_attribute_docstrings=True)
 
 
 class ModelSettings(Settings):
@@ -66,7 +69,7 @@ class DataSettings(Settings):
 class Stage(Settings):
     """What every stage has."""
 
-    name: str
+    name: FolderName
     start: str | None = None
     """The earlier stage whose model this one starts from, or ``init``; None takes the one before."""
     steps: Annotated[int, Field(ge=1)] = 100
@@ -164,7 +167,7 @@ class TrainerSettings(Settings):
 class Recipe(Settings):
     """One run: data, a model and a list of stages."""
 
-    name: str
+    name: FolderName
     purpose: str
     """One line for the list of recipes."""
     seed: int = 0
@@ -176,7 +179,7 @@ class Recipe(Settings):
     """What a reader of the results must know; printed with them."""
     model: ModelSettings = ModelSettings()
     data: DataSettings = DataSettings()
-    stages: list[Annotated[SFTStage | GRPOStage, Field(discriminator="objective")]] = []
+    stages: Annotated[list[Annotated[SFTStage | GRPOStage, Field(discriminator="objective")]], Field(min_length=1)]
     evaluate: EvaluateSettings = EvaluateSettings()
     trainer: TrainerSettings = TrainerSettings()
     reports: Annotated[int, Field(ge=0)] = 0
@@ -193,6 +196,8 @@ class Recipe(Settings):
         for stage in self.stages:
             if stage.name in seen:
                 raise ValueError(f"two stages are called {stage.name!r}")
+            if stage.name in TAKEN:
+                raise ValueError(f"no stage can be called {stage.name!r}: the run has a folder of that name")
             if stage.start not in (None, "init", *seen):
                 raise ValueError(f"stage {stage.name!r} starts from {stage.start!r}, which is no earlier stage {seen}")
             seen.append(stage.name)
@@ -254,7 +259,7 @@ def load_config(path: str | Path, overrides: Sequence[str] = ()) -> Recipe:
 
 def _override(tree: dict[str, Any], item: str) -> None:
     key, equals, value = item.partition("=")
-    if not equals or key.startswith("-"):
+    if not equals or key.startswith("-") or not all(key.split(".")):
         raise ValueError(f"Overrides look like key=value, got {item!r}.")
     *parents, leaf = key.split(".")
     node: Any = tree

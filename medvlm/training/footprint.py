@@ -29,10 +29,10 @@ class Tower:
     @classmethod
     def of(cls, config: Any) -> Tower:
         """Read them from a Hugging Face configuration; an encoder without these fields counts as nothing."""
-        heads = getattr(config, "num_key_value_heads", None) or getattr(config, "num_attention_heads", 0)
-        width = getattr(config, "hidden_size", 0)
-        size = getattr(config, "head_dim", None) or width // max(1, getattr(config, "num_attention_heads", 1))
-        layers = getattr(config, "num_hidden_layers", 0)
+        width, layers = int(getattr(config, "hidden_size", 0)), int(getattr(config, "num_hidden_layers", 0))
+        all_heads = int(getattr(config, "num_attention_heads", 1))
+        heads = int(getattr(config, "num_key_value_heads", None) or all_heads)
+        size = int(getattr(config, "head_dim", None) or width // all_heads)
         return cls(width, layers, getattr(config, "vocab_size", 0), 2 * layers * heads * size)
 
 

@@ -39,7 +39,7 @@ def question(ask: int, index: int, images: tuple[ImageRef, ...]) -> Sample:
     sides = ("left", "right", "left lung", "no side")[: 2 + index]
     answer = sides[(ask + index) % len(sides)]
     text = ["Is there a nodule?", "On which side is the pleural effusion?", "Where?"][index]
-    extra = {"rationale": f"lung {ask}", "weak_answer": sides[0], "extra": {"weak_rationale": "seen"}}
+    extra: dict[str, Any] = {"rationale": f"lung {ask}", "weak_answer": sides[0], "extra": {"weak_rationale": "seen"}}
     return Sample(f"{ask}-{index}", images, text, answer, "choice", options=sides, **extra)
 
 
@@ -145,7 +145,8 @@ def plain_logps() -> Callable[..., Tensor]:
         ids = torch.tensor([prompt + tokens])
         scores = (model or module.model)(input_ids=ids, pixel_values=torch.stack(ask.images)).logits[0].float()
         logps = (scores / module.options.temperature).log_softmax(-1)
-        return logps[len(prompt) - 1 : -1].gather(1, torch.tensor(tokens)[:, None])[:, 0]
+        chosen: Tensor = logps[len(prompt) - 1 : -1].gather(1, torch.tensor(tokens)[:, None])[:, 0]
+        return chosen
 
     return compute
 

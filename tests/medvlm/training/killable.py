@@ -20,6 +20,7 @@ from typing import Any
 import numpy as np
 import torch
 from PIL import Image
+from safetensors.torch import save_file
 from transformers.utils.logging import disable_progress_bar
 
 from medvlm.config import Recipe
@@ -141,7 +142,7 @@ def set_trap(trap: str, call: int) -> None:
     elif trap == "stepped":
         objective.Objective._update = dying(objective.Objective._update, call, before=False)  # type: ignore[method-assign]
     elif trap == "weights":  # of 2 checkpoints a stage
-        checkpoint.save_file = dying(checkpoint.save_file, call, before=False)
+        checkpoint.save_file = dying(save_file, call, before=False)  # type: ignore[attr-defined]
     elif trap == "state":
         checkpoint.torch.save = half(torch.save, call)  # type: ignore[attr-defined]
     elif trap == "rename":

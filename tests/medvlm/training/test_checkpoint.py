@@ -158,7 +158,7 @@ def trainer() -> lightning.Trainer:
 
 
 def run(module: SFT, batch: list[Ask], path: Path | None = None) -> lightning.Trainer:
-    loader: Any = torch.utils.data.DataLoader([batch], batch_size=None, collate_fn=lambda item: item)  # type: ignore[arg-type, list-item]
+    loader: Any = torch.utils.data.DataLoader([batch], batch_size=None, collate_fn=lambda item: item)  # type: ignore[arg-type]
     running = trainer()
     running.fit(module, loader, ckpt_path=path, weights_only=True)
     return running

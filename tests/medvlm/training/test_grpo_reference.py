@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 import torch
+from torch import Tensor
 
 from medvlm.generation.engine import Ask
 from medvlm.models import tiny_vlm
@@ -28,7 +29,10 @@ def test_with_adapters_the_reference_is_the_model_without_them(tiny: Any, batch:
     adapt(model)
     module = grpo((model, processor), beta=0.1)
     for micro in module.learn_from(batch, module.roll_out(batch))[0]:
-        features = [part for image in micro.images for part in base.get_image_features(image[None]).pooler_output]
+        features: list[Tensor] = []
+        for image in micro.images:
+            output: Any = base.get_image_features(image[None])
+            features += output.pooler_output
         wanted, _ = branch_logps(base, pack(micro.trees, 0), features, temperature=module.options.temperature)
         torch.testing.assert_close(micro.columns["reference"], wanted.detach(), atol=1e-5, rtol=0)
         assert float((module.forward(micro)[0] - wanted).abs().max()) > 1e-2  # and the adapters are on again
