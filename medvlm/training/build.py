@@ -18,9 +18,9 @@ from medvlm.datamodules.data import Drawn, StudyData
 from medvlm.generation.engine import Ask
 from medvlm.generation.prompts import REASONING, reference_text, user_text
 from medvlm.intensity import RECIPES, IntensityRecipe
-from medvlm.models import build_vlm, load_vlm, train_tokenizer
+from medvlm.models import MedVLMProcessor, build_vlm, load_vlm, train_tokenizer
 from medvlm.models.parts import add_lora, freeze
-from medvlm.study import ImageRef, Sample
+from medvlm.study import ImageRef, Sample, WeightsError
 
 
 def intensity_recipes(names: Sequence[str] | None) -> list[IntensityRecipe] | None:
@@ -44,9 +44,18 @@ def build_model(settings: ModelSettings, texts: Iterable[str], *, seed: int, met
         texts: Of the training set; a decoder built from scratch gets a tokenizer that is trained on them.
         seed: Start of every weight that is not loaded.
         meta: Allocate no weights.
+
+    Raises:
+        WeightsError: If the source is a model of another kind than those composed here.
     """
     if settings.source is not None:
-        return load_vlm(settings.source)
+        model, processor = load_vlm(settings.source)
+        if not isinstance(processor, MedVLMProcessor):
+            raise WeightsError(
+                f"{settings.source} prepares images by a {type(processor).__name__}. Training takes composed models: name its "
+                "parts (model.encoder, model.decoder) instead of model.source."
+            )
+        return model, processor
     tokenizer: Any = settings.tokenizer
     if tokenizer is None and isinstance(settings.decoder, dict):
         tokenizer = train_tokenizer(texts, settings.vocabulary)

@@ -18,9 +18,9 @@ from medvlm.models.parts import PARTS, count_parameters, part_of
 from medvlm.models.tokens import max_positions
 from medvlm.study import Sample
 from medvlm.training.build import prepare_parts, stage_data
+from medvlm.training.checks import check_rewards
 from medvlm.training.footprint import WEIGHT_BYTES, Load, Memory, Tower, estimate
 from medvlm.training.planning import Lengths, TokenCounter, image_tokens, plan_config, some
-from medvlm.training.rewards import find_reward
 
 WITHOUT_DATA = 96  # tokens of a prompt's text, where no data is at hand
 
@@ -86,9 +86,7 @@ def dry_run(recipe: Recipe) -> DryRun:
         WeightsError: If a configuration is neither here nor can be fetched, or fits no model.
         ValueError: If a setting names nothing that exists (a reward, an encoder, an intensity recipe).
     """
-    for stage in recipe.stages:
-        for name in stage.rewards if isinstance(stage, GRPOStage) else ():
-            find_reward(name)
+    check_rewards(recipe)
     notes: list[str] = []
     found = {stage.name: _samples(recipe, stage, notes) for stage in recipe.stages}
     config, downloads = plan_config(recipe.model)
@@ -105,6 +103,8 @@ def dry_run(recipe: Recipe) -> DryRun:
         recipe, config, [sample for groups in found.values() for group in groups for sample in group]
     )
     notes += counter.notes
+    if not composed:
+        notes.append(f"{recipe.model.source} is no composed model: it can be planned and loaded, but not trained yet.")
     plans = tuple(
         _plan(recipe, stage, found[stage.name], config, counter, (sum(parameters.values()), dict(trainable)))
         for stage in recipe.stages

@@ -28,9 +28,11 @@ from medvlm.config import GRPOStage, Recipe, SFTStage, Stage, load_config, save_
 from medvlm.datamodules.cache import PixelCache
 from medvlm.models import load_vlm
 from medvlm.models.merge import merge_lora
+from medvlm.models.tokens import max_positions
 from medvlm.study import WeightsError
 from medvlm.training.build import Collate, build_model, data_root, prepare_parts, set_texts, stage_data
 from medvlm.training.checkpoint import atomic_folder, latest_checkpoint
+from medvlm.training.checks import check_rewards, check_samples
 from medvlm.training.grpo import GRPO, GRPOOptions
 from medvlm.training.objective import Objective, Schedule
 from medvlm.training.rollouts import RolloutLog
@@ -58,8 +60,9 @@ def prepare(recipe: Recipe) -> Run:
     """Make the folder, the data and the model from which the first stage starts, unless they are there.
 
     Raises:
-        ValueError: If the folder holds a run of another recipe.
+        ValueError: If the folder holds a run of another recipe, or a stage names a reward that does not exist.
     """
+    check_rewards(recipe)
     _claim(recipe)
     root = data_root(recipe.data, recipe)
     start = recipe.folder / "init" / "model"
@@ -79,7 +82,7 @@ def _claim(recipe: Recipe) -> None:
     """Write the recipe into its folder; what decides the weights must agree with what is there."""
     path = recipe.folder / "recipe.yaml"
     decisive = ("seed", "reasoning", "model", "data", "stages")
-    if path.is_file():
+    if path.is_file() and (recipe.folder / "init" / "model").is_dir():  # before that, nothing was made of it
         old = load_config(path)
         if changed := [name for name in decisive if getattr(old, name) != getattr(recipe, name)]:
             raise ValueError(
@@ -144,6 +147,7 @@ def train_stage(run: Run, stage: SFTStage | GRPOStage) -> Path:
     module = build_objective(recipe, stage, model, processor, folder)
     data = stage_data(recipe, stage, run.root, run.collate())
     data.setup("fit")
+    check_samples(module.prompter, data.drawn().groups, stage, max_positions(model.config))
     trainer = build_trainer(recipe, stage, folder)
     checkpoint = latest_checkpoint(folder / "steps")
     if checkpoint is not None:

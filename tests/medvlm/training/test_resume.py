@@ -13,7 +13,8 @@ from typing import Any
 import pytest
 
 from medvlm.models import load_vlm
-from medvlm.study import WeightsError
+from medvlm.study import ImageError, SampleError, WeightsError
+from medvlm.training.build import stage_data
 from medvlm.training.objective import Objective
 from medvlm.training.run import prepare, train_stage
 from medvlm.training.trainer import read_metrics
@@ -145,3 +146,49 @@ def test_a_damaged_checkpoint_is_named_not_skipped(recipe: Any, monkeypatch: pyt
     state.write_bytes(state.read_bytes()[:100])
     with pytest.raises(WeightsError, match=r"state\.pt is damaged"):
         train_stage(prepare(recipe), recipe.stages[0])
+
+
+def test_a_run_that_could_not_start_claims_no_folder(recipe: Any, tmp_path: Path) -> None:
+    absent = recipe.data.model_copy(update={"root": tmp_path / "absent"})
+    with pytest.raises(FileNotFoundError, match="absent"):
+        prepare(recipe.model_copy(update={"data": absent}))
+    assert prepare(recipe).root == recipe.data.root
+
+
+def test_an_unknown_reward_stops_a_run_before_its_first_stage(tmp_path: Path) -> None:
+    killable.write_data(tmp_path / "data")
+    whole = killable.recipe(tmp_path, "full")
+    wrong = whole.stages[1].model_copy(update={"rewards": {"acuracy": 1.0}})
+    with pytest.raises(ValueError, match="Unknown reward 'acuracy'"):
+        prepare(whole.model_copy(update={"stages": [whole.stages[0], wrong]}))
+    assert not whole.folder.exists()
+
+
+def test_a_sample_that_is_too_long_stops_a_stage_before_its_first_step(recipe: Any) -> None:
+    decoder = recipe.model.decoder | {"max_position_embeddings": 40}
+    short = recipe.model_copy(update={"model": recipe.model.model_copy(update={"decoder": decoder})})
+    with pytest.raises(SampleError, match=r"takes \d+ tokens .* the decoder at most 40"):
+        train_stage(prepare(short), short.stages[0])
+    assert not (short.folder / "sft").exists()
+
+
+def test_an_empty_set_is_named(recipe: Any, tmp_path: Path) -> None:
+    (tmp_path / "data" / "data.jsonl").write_text("", encoding="utf-8")
+    with pytest.raises(ValueError, match="no usable sample"):
+        prepare(recipe)
+
+
+def test_questions_without_their_image_are_left_out(recipe: Any, tmp_path: Path) -> None:
+    (tmp_path / "data" / "6.png").unlink()  # shown by four of the ten questions
+    run = prepare(recipe)
+    data = stage_data(recipe, recipe.stages[0], run.root, run.collate())
+    data.setup("fit")
+    assert len(data.samples["train"]) == 6
+    assert train_stage(run, recipe.stages[0]).is_dir()
+
+
+def test_a_damaged_image_is_named(recipe: Any, tmp_path: Path) -> None:
+    run = prepare(recipe)
+    (tmp_path / "data" / "6.png").write_bytes(b"no picture")
+    with pytest.raises(ImageError, match=r"6\.png"):
+        train_stage(run, recipe.stages[0])
