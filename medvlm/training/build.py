@@ -52,8 +52,8 @@ def build_model(settings: ModelSettings, texts: Iterable[str], *, seed: int, met
         model, processor = load_vlm(settings.source)
         if not isinstance(processor, MedVLMProcessor):
             raise WeightsError(
-                f"{settings.source} prepares images by a {type(processor).__name__}. Training takes composed models: name its "
-                "parts (model.encoder, model.decoder) instead of model.source."
+                f"{settings.source} prepares images by a {type(processor).__name__}. Training takes composed models: "
+                "name its parts (model.encoder, model.decoder) instead of model.source."
             )
         return model, processor
     tokenizer: Any = settings.tokenizer

@@ -81,6 +81,7 @@ class GRPO(Objective):
         self.rewards = {name: (find_reward(name), weight) for name, weight in rewards.items()}
         self.log_rollouts = log
         self.weights = {"rl": 1.0, "ref_kl": self.options.beta}
+        self._seen: list[tuple[int, float, float, float]] = []  # tokens, entropy, clipped, gap of each micro-batch
         # the reference is the stage's start: taken before a checkpoint is loaded (an adapter is only switched off), and
         # kept in a list, so that it is no submodule and enters no checkpoint
         frozen = self.options.beta > 0 and not has_adapter(self.model)
@@ -94,6 +95,7 @@ class GRPO(Objective):
             self.log_rollouts.write(self.batches_done, rollouts)
         micros, counts = self.learn_from(batch, rollouts)
         for _ in range(self.options.mu):
+            self._seen = []
             yield micros, counts
 
     @torch.no_grad()
@@ -221,14 +223,11 @@ class GRPO(Objective):
         loss, clipped = policy_loss(
             logps, old, columns["advantage"], clip_low=options.clip_low, clip_high=options.clip_high
         )
-        with torch.no_grad():
-            self.report(
-                {
-                    "entropy": float(entropy.mean()),
-                    "clipped_share": float(clipped.float().mean()),
-                    "sampler_gap": float((old - columns["sampled"]).abs().max()),
-                }
-            )
+        gap = float((old - columns["sampled"]).abs().max())
+        self._seen.append((len(old), float(entropy.sum()), float(clipped.sum()), gap))
+        tokens, entropies, clips, gaps = zip(*self._seen, strict=True)  # of the pass so far: the last report is of all
+        shares = {"entropy": sum(entropies) / sum(tokens), "clipped_share": sum(clips) / sum(tokens)}
+        self.report(shares | {"sampler_gap": max(gaps)})
         parts = {"rl": (loss * columns["weight"]).sum()}
         if options.beta:
             parts["ref_kl"] = (reference_kl(logps, old, columns["reference"]) * columns["weight"]).sum()
