@@ -16,6 +16,10 @@ from typing import Any, Literal
 
 import torch
 from torch import Tensor, nn
+from torch.utils.checkpoint import checkpoint
+
+CHUNK_TOKENS, CHUNK_SCORES = 256, 1 << 21
+"""Tokens that go through the head together: as many as give this many scores, but never fewer than this."""
 
 
 @dataclass(slots=True)
@@ -296,7 +300,36 @@ def branch_logps(
     output = model.get_decoder()(
         inputs_embeds=embeddings, attention_mask=masks, position_ids=rows.positions, use_cache=False
     )
-    scores = logits(model, output.last_hidden_state[rows.row, rows.source]) / temperature
-    logps = torch.log_softmax(scores, dim=-1)
-    entropy = -(logps.detach().exp() * logps.detach()).sum(-1)
-    return logps.gather(-1, rows.tokens[:, None])[:, 0], entropy
+    hidden, tokens = output.last_hidden_state[rows.row, rows.source], rows.tokens
+    return token_logps(model, hidden, tokens, temperature=temperature)
+
+
+def token_logps(model: Any, hidden: Tensor, tokens: Tensor, *, temperature: float = 1.0) -> tuple[Tensor, Tensor]:
+    """Log-probability and entropy of tokens from the decoder outputs that predict them.
+
+    The scores of all tokens over a large vocabulary are the largest tensor of a training step, so they are never there
+    together: a chunk at a time, and computed again in the backward pass.
+
+    Args:
+        model: Has the head.
+        hidden: ``(T, D)``.
+        tokens: ``(T,)``.
+        temperature: Divides the scores.
+
+    Returns:
+        Two ``(T,)`` fp32 tensors; the entropy (nats) carries no gradient.
+    """
+    size = max(CHUNK_TOKENS, CHUNK_SCORES // int(model.config.get_text_config().vocab_size))
+
+    def chunk(hidden: Tensor, tokens: Tensor) -> tuple[Tensor, Tensor]:
+        scores = logits(model, hidden)
+        scores = scores if temperature == 1 else scores / temperature
+        logps = scores.log_softmax(-1)  # not scores - logsumexp: that rounds at the size of the scores
+        with torch.no_grad():
+            entropy = -logps.exp().mul_(logps).sum(-1)
+        return logps.gather(-1, tokens[:, None])[:, 0], entropy
+
+    pairs = zip(hidden.split(size), tokens.split(size), strict=True)
+    parts = [checkpoint(chunk, *pair, use_reentrant=False, preserve_rng_state=False) for pair in pairs]
+    logps, entropy = zip(*parts, strict=True)
+    return torch.cat(logps), torch.cat(entropy)
