@@ -2,7 +2,7 @@
 
 A decoding step appends one column for each branch that still runs, to the row of its tree, under the visibility rule
 of ``medvlm.tree``. No cache is copied for a second sample, finished branches cost nothing, and rows without a running
-branch leave the batch.
+branch leave the batch, as do columns that no running branch sees.
 """
 
 from __future__ import annotations
@@ -14,9 +14,12 @@ from typing import Any
 
 import torch
 from torch import Tensor
-from transformers import DynamicCache
 
+from medvlm.generation.cache import RowCache
 from medvlm.tree import Tree, ancestry, attention_masks, embed, logits, pack, sliding_window, unwrap, visible
+
+LIVE = 0.75
+"""Columns are taken out of the cache once fewer than this share of them are seen by a running branch."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,11 +108,20 @@ def _draw(
     """One token and its log-probability for each row of ``scores`` ``(N, V)``."""
     logps = torch.log_softmax(scores / (temperature or 1.0), dim=-1)
     allowed = logps.index_fill(-1, forbidden, -torch.inf)
-    if temperature:
-        drawn = torch.multinomial(allowed.exp(), 1, generator=generator)
-    else:
-        drawn = allowed.argmax(-1, keepdim=True)
+    drawn = _pick(allowed.exp(), generator) if temperature else allowed.argmax(-1, keepdim=True)
     return drawn[:, 0].tolist(), logps.gather(-1, drawn)[:, 0].tolist()
+
+
+def _pick(chances: Tensor, generator: torch.Generator | None) -> Tensor:
+    """One column of each row, as likely as its chance, ``(N, 1)``.
+
+    One random number a row instead of one a word, as ``multinomial`` takes. Sums over a whole vocabulary need fp64.
+    """
+    exact = torch.float32 if chances.device.type == "mps" else torch.float64  # MPS has no fp64
+    edges = chances.cumsum(-1, dtype=exact)
+    place = torch.rand((len(edges), 1), dtype=exact, device=edges.device, generator=generator) * edges[:, -1:]
+    # right: a column of no width is never hit, so what is banned is not drawn, not even by a random number of 0
+    return torch.searchsorted(edges, place, right=True).clamp(max=edges.shape[1] - 1)
 
 
 class _Decoder:
@@ -119,12 +131,13 @@ class _Decoder:
         self.model, self.trees, self.features, self.n, self.pad_id = model, trees, features, n, pad_id
         self.config = model.config.get_text_config()
         self.device = model.get_input_embeddings().weight.device
-        self.cache = DynamicCache()
+        self.cache = RowCache()
         rows = pack(trees, pad_id).to(self.device)
         self.ids, self.segments, self.positions = rows.ids, rows.segments, rows.positions
         most = max(len(tree.leaves) for tree in trees) * n
         self.ancestors = ancestry(trees, most)
         self.branches = [branch for row, tree in enumerate(trees) for branch in self._hang(row, tree)]
+        self.running = len(self.branches)
         self.ancestors = self.ancestors.to(self.device)
 
     def _hang(self, row: int, tree: Tree) -> list[_Branch]:
@@ -152,7 +165,9 @@ class _Decoder:
 
     def step(self, running: list[_Branch]) -> Tensor:
         """Append the last token of every running branch; scores of the next one ``(len(running), V)``."""
-        self._drop_rows(running)
+        if len(running) < self.running:
+            self._drop(running)
+            self.running = len(running)
         slots, taken = [], Counter[int]()
         for branch in running:
             slots.append((branch.row, taken[branch.row]))
@@ -185,18 +200,30 @@ class _Decoder:
         ).last_hidden_state
         return hidden
 
-    def _drop_rows(self, running: list[_Branch]) -> None:
-        """Let rows without a running branch leave the batch."""
-        rows = sorted({branch.row for branch in running})
-        if len(rows) == len(self.segments):
+    def _drop(self, running: list[_Branch]) -> None:
+        """Let rows without a running branch leave the batch, and columns that none sees once they are many."""
+        alive = self._alive(running)
+        rows = torch.tensor(sorted({branch.row for branch in running}), device=self.device)
+        size = int(alive.sum(1).max())
+        if len(rows) == len(alive) and size > LIVE * alive.shape[1]:
             return
-        index = torch.tensor(rows, device=self.device)
-        self.cache.batch_select_indices(index)
-        self.segments, self.positions = self.segments[index], self.positions[index]
-        self.ancestors = self.ancestors[index]
-        moved = {row: new for new, row in enumerate(rows)}
+        alive, columns = alive[rows].sort(dim=1, descending=True, stable=True)
+        alive, columns = alive[:, :size], columns[:, :size]
+        self.cache.take(rows, columns)
+        self.segments = self.segments[rows].gather(1, columns).masked_fill(~alive, -1)
+        self.positions = self.positions[rows].gather(1, columns)
+        self.ancestors = self.ancestors[rows]
+        moved = {row: new for new, row in enumerate(rows.tolist())}
         for branch in running:
             branch.row = moved[branch.row]
+
+    def _alive(self, running: list[_Branch]) -> Tensor:
+        """Which columns a running branch sees, ``(B, K)``."""
+        places = torch.tensor([(branch.row, branch.segment) for branch in running], device=self.device)
+        row, segment = places.unbind(1)
+        needed = torch.zeros(self.ancestors.shape[::2], dtype=torch.int32, device=self.device)
+        needed.index_add_(0, row, self.ancestors[row, segment].int())
+        return (needed.gather(1, self.segments.clamp(min=0)) > 0) & (self.segments >= 0)
 
     def collect(self) -> list[list[list[Completion]]]:
         """Completions by tree, leaf and sample: the order in which the branches were hung."""
