@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from .findings import KINDS
+from .findings import KINDS, NOTHING
 from .miner import Label, Labels
 from .templates import TEMPLATES, Template
 
@@ -33,25 +33,19 @@ class Asked:
         return self.template.answer(labels, self.finding, self.options)
 
     def rationale(self, labels: Labels) -> str:
-        """The list of findings from which the answer follows: the same for every question on one study.
+        """A few words from which the answer follows: the finding asked about, or for a report the list of all.
 
         A question that presumes its finding ("Which side is the effusion on?") is reasoned as if it were there.
         """
-        presumed = self.template.subject(labels, self.finding, self.options) if self.template.presumes else ""
-        return describe(labels, presumed)
+        if self.template.kind == "report":
+            return "; ".join(_item(kind, labels[kind]) for kind in KINDS)
+        kind = self.template.subject(labels, self.finding, self.options)
+        if kind == NOTHING:
+            return "lungs clear; heart normal"
+        return _item(kind, labels[kind], self.template.presumes) if kind else ""
 
 
-def describe(labels: Labels, presumed: str = "") -> str:
-    """All kinds of findings in one order, each with what is believed about it.
-
-    Args:
-        labels: True or mined ones.
-        presumed: A kind that is taken to be there.
-    """
-    return "; ".join(_item(kind, labels[kind], kind == presumed) for kind in KINDS)
-
-
-def _item(kind: str, label: Label, presumed: bool) -> str:
+def _item(kind: str, label: Label, presumed: bool = False) -> str:
     if not (label.present or presumed):
         return f"no {kind}"
     return " ".join(word for word in (kind, label.side, label.zone, label.size) if word)

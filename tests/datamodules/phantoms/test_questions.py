@@ -98,24 +98,28 @@ def test_question_texts_come_from_a_small_vocabulary() -> None:
 
 
 @pytest.mark.parametrize("mined", [True, False])
-def test_rationales_list_all_findings_and_lead_to_the_answer(mined: bool) -> None:
+def test_rationales_are_short_and_lead_to_the_answer(mined: bool) -> None:
     for study, asked in ASKED:
         labels = mine_labels(write_report(study)) if mined else true_labels(study.findings)
-        items = {part.removeprefix("no ").split()[0]: part.split() for part in asked.rationale(labels).split("; ")}
+        words = asked.rationale(labels).replace(";", "").split()
         answer = asked.answer(labels)
-        assert tuple(items) == KINDS
+        assert len(words) <= 20
         if asked.template.name in ("location_side", "location_zone", "geometric_size"):
-            assert answer in items[asked.finding]
+            assert answer in words
         if asked.template.name in ("presence_closed", "geometric_heart"):
-            assert (answer == "No") == (items[asked.finding or "cardiomegaly"][0] == "no")
+            assert (answer == "No") == (words[0] == "no")
         if asked.template.name == "presence_choice" and answer != NOTHING:
-            assert items[answer][0] == answer
+            assert words[0] == answer
 
 
-def test_questions_on_one_study_share_their_reasoning() -> None:
-    for study in STUDIES[:50]:
-        asked = [one for other, one in ASKED if other is study and not one.template.presumes]
-        assert len({one.rationale(true_labels(study.findings)) for one in asked}) <= 1
+def test_a_report_is_reasoned_from_all_findings() -> None:
+    for study, asked in ASKED:
+        if asked.template.kind == "report":
+            items = asked.rationale(true_labels(study.findings)).split("; ")
+            assert [item.removeprefix("no ").split()[0] for item in items] == list(KINDS)
+            assert {item.split()[0] for item in items if not item.startswith("no ")} == {
+                finding.kind for finding in study.findings
+            }
 
 
 def test_only_wanted_kinds_are_asked() -> None:
