@@ -20,6 +20,8 @@ from torch.utils.checkpoint import checkpoint
 
 CHUNK_TOKENS, CHUNK_SCORES = 256, 1 << 21
 """Tokens that go through the head together: as many as give this many scores, but never fewer than this."""
+KEPT_SCORES = 1 << 26
+"""Up to so many (256 MB) are kept for the backward pass; more are computed again there."""
 
 
 @dataclass(slots=True)
@@ -307,8 +309,8 @@ def branch_logps(
 def token_logps(model: Any, hidden: Tensor, tokens: Tensor, *, temperature: float = 1.0) -> tuple[Tensor, Tensor]:
     """Log-probability and entropy of tokens from the decoder outputs that predict them.
 
-    The scores of all tokens over a large vocabulary are the largest tensor of a training step, so they are never there
-    together: a chunk at a time, and computed again in the backward pass.
+    The scores of all tokens over a large vocabulary are the largest tensor of a training step: they are computed a
+    chunk at a time, and where they are many, again in the backward pass instead of being kept.
 
     Args:
         model: Has the head.
@@ -319,7 +321,8 @@ def token_logps(model: Any, hidden: Tensor, tokens: Tensor, *, temperature: floa
     Returns:
         Two ``(T,)`` fp32 tensors; the entropy (nats) carries no gradient.
     """
-    size = max(CHUNK_TOKENS, CHUNK_SCORES // int(model.config.get_text_config().vocab_size))
+    vocabulary = int(model.config.get_text_config().vocab_size)
+    size = max(CHUNK_TOKENS, CHUNK_SCORES // vocabulary)
 
     def chunk(hidden: Tensor, tokens: Tensor) -> tuple[Tensor, Tensor]:
         scores = logits(model, hidden)
@@ -330,6 +333,9 @@ def token_logps(model: Any, hidden: Tensor, tokens: Tensor, *, temperature: floa
         return logps.gather(-1, tokens[:, None])[:, 0], entropy
 
     pairs = zip(hidden.split(size), tokens.split(size), strict=True)
-    parts = [checkpoint(chunk, *pair, use_reentrant=False, preserve_rng_state=False) for pair in pairs]
+    if len(hidden) * vocabulary > KEPT_SCORES:
+        parts = [checkpoint(chunk, *pair, use_reentrant=False, preserve_rng_state=False) for pair in pairs]
+    else:
+        parts = [chunk(*pair) for pair in pairs]
     logps, entropy = zip(*parts, strict=True)
     return torch.cat(logps), torch.cat(entropy)

@@ -29,9 +29,11 @@ def at_once(model: Any, hidden: Tensor, tokens: Tensor, temperature: float) -> t
     return told.log_prob(tokens), told.entropy()
 
 
+@pytest.mark.parametrize("kept", [0, 1 << 20])
 @pytest.mark.parametrize("temperature", [1.0, 0.7])
 @pytest.mark.parametrize("name", ["llama", "gemma2"])
-def test_chunks_change_nothing(name: str, temperature: float, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_chunks_change_nothing(name: str, temperature: float, kept: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(tree, "KEPT_SCORES", kept)
     monkeypatch.setattr(tree, "CHUNK_TOKENS", 4)
     monkeypatch.setattr(tree, "CHUNK_SCORES", 5 * 97)
     model, draw = decoder(name), torch.Generator().manual_seed(1)
