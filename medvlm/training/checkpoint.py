@@ -39,14 +39,18 @@ def atomic_folder(path: Path) -> Iterator[Path]:
         yield temporary
         for file in temporary.rglob("*"):
             _flush(file)
-    except BaseException:
-        shutil.rmtree(temporary, ignore_errors=True)
-        raise
+        _replace(path, temporary)
+    finally:
+        shutil.rmtree(temporary, ignore_errors=True)  # there is one only if the block failed
+
+
+def _replace(path: Path, new: Path) -> None:
+    """Give a folder the name of another, which goes once the new one stands."""
     old = path.with_name(f".{path.name}.old")
     shutil.rmtree(old, ignore_errors=True)
     if path.exists():
         path.rename(old)
-    temporary.rename(path)
+    new.rename(path)
     shutil.rmtree(old, ignore_errors=True)
 
 

@@ -97,7 +97,7 @@ def entries(name: str, score: Score, seed: int, folder: Path) -> dict[str, Entry
     """Rows of the summary from one score: the stage, and under ``blind`` and so on what its baselines reached."""
     found: dict[str, Entry] = {}
     cost = folder / "cost.json"
-    common = {"n": score.n, "seed": seed}
+    common = {"n": score.n if score.accuracy is None else score.accuracy.n, "seed": seed}
     names = {"blank": "blind", "majority": "majority", "shuffled": "shuffled"}
     for comparison in score.comparisons:
         row = {**interval(comparison.accuracy), **common}
