@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 from torch.utils.checkpoint import checkpoint
 
 CHUNK_TOKENS, CHUNK_SCORES = 256, 1 << 21
@@ -258,13 +258,10 @@ def embed(model: Any, ids: Tensor, features: Sequence[Tensor]) -> Tensor:
 
 def unwrap(model: Any) -> Any:
     """The Hugging Face model below a PEFT wrapper; its LoRA layers stay in place."""
-    return model.get_base_model() if isinstance(model, _peft_type()) else model
-
-
-def _peft_type() -> type[nn.Module]:
     from peft import PeftModel
 
-    return PeftModel
+    wrapper: Any = PeftModel
+    return model.get_base_model() if isinstance(model, wrapper) else model
 
 
 def logits(model: Any, hidden: Tensor) -> Tensor:

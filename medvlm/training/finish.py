@@ -164,7 +164,7 @@ def weak_labels(run: Run, stage: SFTStage) -> str:
     """How often the mined answers that a stage imitates are wrong."""
     data = stage_data(run.recipe, stage, run.root, run.collate())
     data.setup("fit")
-    samples = [sample for group in data.drawn().groups for sample in group]
+    samples = [sample for group in data.drawn().groups for sample in group if sample.kind != "report"]
     wrong = sum(sample.weak_answer != sample.answer for sample in samples)
     return f"labels mined from reports, {wrong / len(samples):.1%} of {len(samples)} are wrong."
 

@@ -20,7 +20,7 @@ class SFT(Objective):
 
     Args:
         *args: See `Objective`.
-        weak: Whether to imitate the answers mined from reports.
+        weak: Whether to imitate the answers mined from reports; the reports themselves are imitated as they are.
         **options: See `Objective`.
     """
 
@@ -42,7 +42,8 @@ class SFT(Objective):
         sequences, weights = [], []
         for question in ask.questions:
             prompt = self.prompter.prompt(question)
-            text = reference_text(question, reasoning=self.prompter.reasoning, weak=self.weak)
+            weak = self.weak and question.kind != "report"
+            text = reference_text(question, reasoning=self.prompter.reasoning, weak=weak)
             answer = self.prompter.completion(text)
             sequences.append(prompt + answer)
             weights.append([0.0] * len(prompt) + [1.0] * len(answer))

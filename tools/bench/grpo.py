@@ -1,7 +1,7 @@
 """``python tools/bench/grpo.py``: one GRPO step on TRL's ``GRPOTrainer`` and on medvlm's trainer, side by side.
 
-The same composed model and weights, four questions about an image each, eight completions a question, the same
-tokens that end an answer, fp32, one thread. Steps alternate in one process, the first of each side warms up. TRL's
+The same composed model and weights, four questions about an image each, eight completions a question of the
+same uneven lengths, fp32, one thread. Steps alternate in one process, the first of each side warms up. TRL's
 completions and rewards are then given to medvlm's objective, and the losses must agree: exit status 1 if they do not.
 
 What explains the ratio is counted beside it: images through the vision tower, tokens through the decoder and tokens
@@ -34,7 +34,7 @@ from torch import Tensor
 from medvlm.generation.sampling import Completion
 from medvlm.training.rollouts import Rollout
 from tools.bench.grpo_sides import Ours, Theirs, asks_of, their_trainer
-from tools.bench.grpo_task import SIZES, Side, Task, build_task
+from tools.bench.grpo_task import SIZES, Side, Task, build_task, lengths_of
 from tools.bench.machine import describe, versions, write_json
 
 AGREE = 1e-4
@@ -59,13 +59,18 @@ def main(arguments: list[str] | None = None) -> int:
 
 def measure(task: Task, steps: int, folder: str) -> dict[str, Any]:
     """Figures of both sides over ``steps`` steps after a first one, their ratios, and how far the losses are apart."""
-    ours, theirs = Side(deepcopy(task.model)), Side(deepcopy(task.model))
+    ours, theirs = Side(deepcopy(task.model), task.stop), Side(deepcopy(task.model), task.stop)
     module, trainer = Ours(task, ours), their_trainer(task, theirs, folder)
     for side in (ours, theirs):
         side.count()
-    for _ in range(steps + 1):
-        trainer.step()
-        module.step()
+        side.follow_plans()
+    for step in range(steps + 1):
+        for side, trains in ((theirs, trainer), (ours, module)):
+            side.plan(lengths_of(task.size, step))
+            trains.step()
+            side.plan([])
+    if ours.lengths != theirs.lengths:
+        raise RuntimeError(f"Completions are not of one length: {ours.lengths} here, {theirs.lengths} on TRL.")
     result: dict[str, Any] = {"ours": ours.figures(), "trl": theirs.figures()}
     for name in ("cpu", "wall"):
         result[f"ratio_{name}"] = result["trl"][f"{name}_s"] / result["ours"][f"{name}_s"]
@@ -126,7 +131,7 @@ def rollouts_of(task: Task, module: Ours, batches: Sequence[dict[str, Any]]) -> 
             if prompt not in prompts:
                 raise RuntimeError("A prompt of TRL is none of ours; is the chat template the same on both sides?")
             tokens = tuple(inputs["completion_ids"][row][inputs["completion_mask"][row].bool()].tolist())
-            done = Completion(tokens, (0.0,) * len(tokens), tokens[-1] in task.stop)
+            done = Completion(tokens, (0.0,) * len(tokens), tokens[-1] == task.stop)
             place = prompts.index(prompt)
             found.append((place, Rollout(task.samples[place], done, module.prompter.decode(tokens)), advantage))
     if Counter(place for place, _, _ in found) != dict.fromkeys(range(len(prompts)), task.size.group):

@@ -16,7 +16,7 @@ from trl.trainer.grpo_config import GRPOConfig
 from trl.trainer.grpo_trainer import GRPOTrainer
 
 from medvlm.generation.engine import Ask
-from medvlm.generation.prompts import Prompter, user_text
+from medvlm.generation.prompts import user_text
 from medvlm.training.grpo import GRPO, GRPOOptions
 from medvlm.training.objective import Schedule
 from medvlm.training.rewards import REWARDS
@@ -32,19 +32,6 @@ def asks_of(task: Task) -> list[Ask]:
     """The questions with freshly prepared pixels."""
     pixels = [task.processor.image_processor.pixels(image) for image in task.images]
     return [Ask((one,), (sample,)) for one, sample in zip(pixels, task.samples, strict=True)]
-
-
-class ManyStops(Prompter):
-    """Ends an answer at any of the bench's stop tokens."""
-
-    def __init__(self, task: Task) -> None:
-        super().__init__(task.processor)
-        self.ends = task.stop
-
-    @property
-    def stop(self) -> list[int]:
-        """Tokens that end an answer."""
-        return self.ends
 
 
 class Ours(GRPO):
@@ -66,7 +53,7 @@ class Ours(GRPO):
             options=options,
             micro_tokens=task.size.micro_tokens,
         )
-        self.task, self.side, self.prompter = task, side, ManyStops(task)
+        self.task, self.side = task, side
         self.kept: list[torch.optim.Optimizer] = []
 
     def step(self) -> None:
@@ -157,7 +144,6 @@ class TheirClock(TrainerCallback):
 
 def their_trainer(task: Task, side: Side, folder: str) -> Theirs:
     """TRL at its best without vLLM: the fastest micro-batch, nothing recomputed, logged, evaluated or saved."""
-    side.model.generation_config.eos_token_id = task.stop
     rows = task.size.prompts * task.size.group
     settings = GRPOConfig(
         output_dir=folder,

@@ -11,6 +11,8 @@ from typing import Any
 
 import numpy as np
 import PIL.Image
+import torch
+from torch import Tensor
 
 from medvlm.generation.prompts import Prompter
 from medvlm.models import build_vlm, tiny_decoder, train_tokenizer
@@ -20,7 +22,7 @@ from tools.bench.machine import Spent, medians
 
 @dataclass(frozen=True, slots=True)
 class Size:
-    """Numbers of a bench; about ``stop_share`` of the vocabulary ends an answer, so that random lengths differ."""
+    """Numbers of a bench."""
 
     image: int
     patch: int
@@ -29,7 +31,7 @@ class Size:
     vocabulary: int
     words: int  # of a question
     limit: int  # tokens of a completion
-    stop_share: float
+    spread: int  # lengths are exponential with this mean before they are cut at the limit
     group: int
     micro_rows: int  # of TRL: its fastest here, 17 % faster than all rows at once
     micro_tokens: int  # of medvlm: one tree
@@ -37,8 +39,8 @@ class Size:
 
 
 SIZES = {
-    "small": Size(224, 16, (256, 6), (256, 6), 8192, 26, 119, 0.0172, group=8, micro_rows=4, micro_tokens=1024),
-    "tiny": Size(32, 8, (32, 1), (32, 1), 512, 6, 12, 0.1, group=4, micro_rows=4, micro_tokens=64),
+    "small": Size(224, 16, (256, 6), (256, 6), 8192, 26, 119, 55, group=8, micro_rows=4, micro_tokens=1024),
+    "tiny": Size(32, 8, (32, 1), (32, 1), 512, 6, 12, 5, group=4, micro_rows=4, micro_tokens=64),
 }
 
 
@@ -47,11 +49,14 @@ class Side:
     """One trainer's model, and what its steps cost and touched."""
 
     model: Any
+    stop: int
     spent: list[Spent] = field(default_factory=list)
     lengths: list[float] = field(default_factory=list)
     images: int = 0
     tokens: int = 0
     scored: int = 0
+    planned: list[int] = field(default_factory=list)
+    drawn: int = 0
 
     def count(self) -> None:
         """Count images, decoder tokens and tokens scored by the head in every forward from now on."""
@@ -68,6 +73,28 @@ class Side:
         self.model.get_output_embeddings().register_forward_pre_hook(head)
         self.model.get_encoder("image").register_forward_pre_hook(vision, with_kwargs=True)
         self.model.get_decoder().register_forward_pre_hook(decoder, with_kwargs=True)
+
+    def plan(self, lengths: Sequence[int]) -> None:
+        """Let the next completions have these lengths; an empty plan leaves the model as it is."""
+        self.planned, self.drawn = list(lengths), 0
+
+    def follow_plans(self) -> None:
+        """Let the head, while it samples, say the stop token where the plan ends a completion, and nowhere else."""
+
+        def end(module: Any, args: tuple[Any, ...], output: Tensor) -> None:
+            if not self.planned or torch.is_grad_enabled():
+                return
+            scores = output.view(-1, output.shape[-1])
+            scores[:, self.stop] = -torch.inf
+            if self.drawn:  # no plan ends at the first token: medvlm scores it once for all samples of a prompt
+                whole = len(scores) == len(self.planned)  # TRL goes on with rows that have ended, medvlm does not
+                left = [length for length in self.planned if whole or length > self.drawn]
+                closing = [row for row, length in enumerate(left) if length == self.drawn + 1]
+                scores[closing] = -torch.inf
+                scores[closing, self.stop] = 0.0
+            self.drawn += 1
+
+        self.model.get_output_embeddings().register_forward_hook(end)
 
     def figures(self) -> dict[str, Any]:
         """Medians over the steps after the first, which warms up; counts are means over all steps."""
@@ -91,7 +118,7 @@ class Task:
     images: list[PIL.Image.Image]
     model: Any
     processor: Any
-    stop: list[int]
+    stop: int
     banned: list[int]
 
 
@@ -126,6 +153,12 @@ def build_task(size: Size) -> Task:
         for index in range(size.prompts)
     ]
     prompter = Prompter(processor)
-    first = size.vocabulary // 2
-    stop = [*prompter.stop, *range(first, first + round(size.stop_share * size.vocabulary) - 1)]
-    return Task(size, samples, [PIL.Image.fromarray(one) for one in noise], model, processor, stop, prompter.banned)
+    return Task(
+        size, samples, [PIL.Image.fromarray(one) for one in noise], model, processor, prompter.stop[0], prompter.banned
+    )
+
+
+def lengths_of(size: Size, step: int) -> list[int]:
+    """Uneven lengths of the completions of a step, the same for both sides; one beyond the limit is cut there."""
+    draw = Random(step)
+    return [min(size.limit + 1, 2 + int(draw.expovariate(1 / size.spread))) for _ in range(size.prompts * size.group)]

@@ -86,7 +86,7 @@ def test_series_and_nifti_are_the_same_volume(study: Study, tmp_path: Path) -> N
         (pydicom.dcmread(path) for path in (tmp_path / "ct").iterdir()), key=lambda f: f.ImagePositionPatient[2]
     )
     nifti: Any = nib.load(tmp_path / "ct.nii.gz")
-    assert nib.orientations.aff2axcodes(nifti.affine) == ("R", "A", "S")  # type: ignore[no-untyped-call]
+    assert nib.orientations.aff2axcodes(nifti.affine) == ("R", "A", "S")
     for column, row, slice_ in ((0, 0, 0), (7, 3, 5), (19, 15, 9)):
         file = files[slice_]
         left, back, up = np.array(file.ImagePositionPatient, dtype=float)
