@@ -9,12 +9,13 @@ from typing import Any
 
 import numpy as np
 
-from medvlm.config import Recipe
+from medvlm.config import GRPOStage, Recipe, Stage
 from medvlm.datamodules.readers import read_image
 from medvlm.evaluation.page import BANNER, Example, ResultRow, write_page
 from medvlm.evaluation.records import Record, read_records
 from medvlm.intensity import choose_recipe, default_recipes
 from medvlm.study import ImageRef
+from medvlm.training.rewards import find_reward
 from medvlm.training.trainer import read_metrics
 
 CURVES = ("loss", "reward", "reward/accuracy", "entropy", "length", "zero_variance", "truncated", "normal")
@@ -48,7 +49,7 @@ def write_showcase(
         recipe.name,
         rows,
         dict(_curves(recipe)),
-        list(_examples(recipe.folder / last / "records" / "real.jsonl", images)),
+        list(_examples(recipe.folder / last / "records" / "real.jsonl", images, recipe.stages[-1])),
         notes,
         banner=BANNER if recipe.data.set == "thorax" else "Research software. Not for clinical use.",
         subtitle=recipe.purpose,
@@ -70,7 +71,20 @@ def _curves(recipe: Recipe) -> Iterator[tuple[str, list[tuple[float, float]]]]:
                 yield f"{stage.name}: {name}", points
 
 
-def _examples(path: Path, images: Mapping[str, Sequence[ImageRef]]) -> Iterator[Example]:
+def reward_of(record: Record, stage: Stage) -> float | None:
+    """What a GRPO stage would have paid for an answer; None for other stages, and where no reward applies."""
+    if not isinstance(stage, GRPOStage):
+        return None
+    columns = {name: [getattr(record, name)] for name in ("kind", "options", "categories")}
+    paid = []
+    for name, weight in stage.rewards.items():
+        (value,) = find_reward(name)([record.text], answer=[record.reference], extra=[{}], **columns)
+        if value is not None:
+            paid.append(weight * value)
+    return sum(paid) if record.correct is not None and paid else None
+
+
+def _examples(path: Path, images: Mapping[str, Sequence[ImageRef]], stage: Stage) -> Iterator[Example]:
     """Right and wrong answers in turn, one an image."""
     if not path.is_file():
         return
@@ -85,6 +99,7 @@ def _examples(path: Path, images: Mapping[str, Sequence[ImageRef]]) -> Iterator[
             reference=record.reference,
             completion=record.text,
             correct=record.correct,
+            reward=reward_of(record, stage),
             options=record.options,
             chosen=record.value,
             image=picture(refs[0]),
