@@ -22,7 +22,7 @@ from medvlm.models import load_vlm
 from medvlm.study import ImageRef
 from medvlm.training.build import stage_data
 from medvlm.training.checkpoint import atomic_folder
-from medvlm.training.run import Run, check_model_folder, prepare, train_stage
+from medvlm.training.run import Run, prepare, train_stage
 from medvlm.training.showcase import write_showcase
 
 Entry = dict[str, Any]
@@ -50,16 +50,17 @@ def run_recipe(recipe: Recipe) -> dict[str, Entry]:
     _publish(recipe)
     _write_json(recipe.folder / "summary.json", summary)
     report_studies(run, console)
+    remarks = notes(run, summary)
     page = write_showcase(
         recipe,
         summary,
         {name: label(name, row) for name, row in summary.items()},
         _test_images(run),
-        notes(run, summary),
+        remarks,
     )
     console.rule(recipe.name)
     console.print(summary_table(summary, recipe))
-    for line in (*notes(run, summary), f"Page: {page}", f"Model: {recipe.folder / 'model'}"):
+    for line in (*remarks, f"Page: {page}", f"Model: {recipe.folder / 'model'}"):
         console.print(line, highlight=False, markup=False)
     return summary
 
@@ -68,7 +69,6 @@ def score_stage(run: Run, stage: SFTStage | GRPOStage) -> Score:
     """Score a trained stage on its test split, records kept in the stage's folder."""
     recipe, settings = run.recipe, run.recipe.evaluate
     folder = recipe.folder / stage.name
-    check_model_folder(folder)
     model, processor = load_vlm(folder / "model")
     data = stage_data(recipe, stage, run.root, run.collate())
     data.setup("fit")

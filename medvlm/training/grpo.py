@@ -36,7 +36,6 @@ from medvlm.training.losses import (
 from medvlm.training.objective import Micro, Objective
 from medvlm.training.rewards import find_reward
 from medvlm.training.rollouts import Rollout, RolloutLog, health
-from medvlm.tree import branch_logps, pack
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,6 +77,7 @@ class GRPO(Objective):
     ) -> None:
         super().__init__(*args, **others)
         self.options = options or GRPOOptions()
+        self.temperature = self.options.temperature  # of sampling: scores are compared as they were drawn
         self.rewards = {name: (find_reward(name), weight) for name, weight in rewards.items()}
         self.log_rollouts = log
         self.weights = {"rl": 1.0, "ref_kl": self.options.beta}
@@ -113,7 +113,7 @@ class GRPO(Objective):
             temperature=options.temperature,
             stop=self.prompter.stop,
             banned=self.prompter.banned,
-            generator=torch.Generator(self.device).manual_seed(self.seed * 1_000_003 + self.batches_done),
+            generator=torch.Generator(self.device).manual_seed(self.batch_seed),
             pad_id=self.processor.tokenizer.pad_token_id,
         )
         self.model.train(training)
@@ -196,9 +196,7 @@ class GRPO(Objective):
     def _reference(self, micro: Micro) -> Tensor:
         """Log-probabilities under the reference: the adapter switched off, or the frozen copy."""
         with self._reference_model() as model:
-            features = encode_images(model, micro.images)
-            rows = pack(micro.trees, self.processor.tokenizer.pad_token_id).to(self.device)
-            return branch_logps(model, rows, features, temperature=self.options.temperature)[0]
+            return self.logps_under(model, micro)[0]
 
     @contextmanager
     def _reference_model(self) -> Iterator[Any]:
@@ -210,11 +208,6 @@ class GRPO(Objective):
         yield self.model.eval()
         self.model.enable_adapters()
         self.model.train(training)
-
-    def forward(self, micro: Micro) -> tuple[Tensor, Tensor]:
-        """Log-probabilities at the temperature of sampling."""
-        features = encode_images(self.model, micro.images)
-        return branch_logps(self.model, self.rows(micro), features, temperature=self.options.temperature)
 
     def parts(self, micro: Micro, logps: Tensor, entropy: Tensor) -> dict[str, Tensor]:
         """Clipped surrogate and, with a reference, its KL."""

@@ -20,7 +20,7 @@ from torch import Tensor
 
 from medvlm.generation.engine import Ask, encode_images
 from medvlm.generation.prompts import Prompter
-from medvlm.tree import Rows, Tree, branch_logps, pack, unwrap
+from medvlm.tree import Rows, Tree, branch_logps, pack
 
 
 @dataclass(slots=True)
@@ -75,6 +75,7 @@ class Objective(lightning.LightningModule):
     """
 
     weights: Mapping[str, float] = {"ce": 1.0}
+    temperature: float = 1.0
 
     def __init__(
         self,
@@ -104,7 +105,7 @@ class Objective(lightning.LightningModule):
 
     def training_step(self, batch: Sequence[Ask], batch_idx: int) -> None:
         """All optimiser steps of a batch."""
-        torch.manual_seed(self.seed * 1_000_003 + self.batches_done)
+        torch.manual_seed(self.batch_seed)
         for micros, counts in self.updates(batch):
             self._update(micros, self._global_counts(counts))
         self.batches_done += 1
@@ -137,7 +138,17 @@ class Objective(lightning.LightningModule):
 
     def forward(self, micro: Micro) -> tuple[Tensor, Tensor]:
         """Log-probability and entropy of the counted tokens of a micro-batch."""
-        return branch_logps(self.model, self.rows(micro), encode_images(self.model, micro.images))
+        return self.logps_under(self.model, micro)
+
+    def logps_under(self, model: Any, micro: Micro) -> tuple[Tensor, Tensor]:
+        """The same under any model, at the objective's temperature."""
+        features = encode_images(model, micro.images)
+        return branch_logps(model, self.rows(micro), features, temperature=self.temperature)
+
+    @property
+    def batch_seed(self) -> int:
+        """Seeds everything random of a batch, so that a resumed run repeats it."""
+        return self.seed * 1_000_003 + self.batches_done
 
     def rows(self, micro: Micro) -> Rows:
         """The trees of a micro-batch as tensors on the module's device."""
@@ -200,8 +211,3 @@ class Objective(lightning.LightningModule):
             odd = sorted(name for name in mine.keys() | theirs.keys() if mine.get(name) != theirs.get(name))
             raise ValueError(f"The checkpoint is of another model: {len(odd)} weights differ, the first is {odd[0]}.")
         self.batches_done = checkpoint["batches_done"]
-
-    @property
-    def plain_model(self) -> Any:
-        """The model without a PEFT wrapper."""
-        return unwrap(self.model)

@@ -29,7 +29,6 @@ from medvlm.datamodules.cache import PixelCache
 from medvlm.models import load_vlm
 from medvlm.models.merge import merge_lora
 from medvlm.models.tokens import max_positions
-from medvlm.study import WeightsError
 from medvlm.training.build import Collate, build_model, data_root, prepare_parts, set_texts, stage_data
 from medvlm.training.checkpoint import atomic_folder, latest_checkpoint
 from medvlm.training.checks import check_rewards, check_samples
@@ -163,13 +162,3 @@ def train_stage(run: Run, stage: SFTStage | GRPOStage) -> Path:
         save_model(model, processor, recipe, folder / "model")
         shutil.rmtree(folder / "steps", ignore_errors=True)
     return folder
-
-
-def check_model_folder(folder: Path) -> None:
-    """Refuse a stage folder whose model is gone.
-
-    Raises:
-        WeightsError: If there is no model.
-    """
-    if not (folder / "model" / "config.json").is_file():
-        raise WeightsError(f"{folder} has no model; train the stage first.")
