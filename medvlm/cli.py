@@ -16,7 +16,7 @@ VERBS = {
     "evaluate": ("medvlm.evaluation.command", "score a model on a set, by its protocol"),
     "report": ("medvlm.reporting.command", "write reports for a folder of studies"),
     "predict": ("medvlm.predict_command", "ask a model about an image"),
-    "convert": ("medvlm.convert_command", "check data of your own"),
+    "convert": ("medvlm.convert_command", "check, show, de-identify and audit data"),
 }
 
 

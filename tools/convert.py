@@ -1,4 +1,4 @@
-"""``python tools/convert.py check DATA.jsonl``: check data of your own before training on it."""
+"""``python tools/convert.py VERB ...``: check, show, de-identify and audit data before training on it."""
 
 import sys
 
