@@ -41,6 +41,8 @@ from typing import Any, get_args
 
 from medvlm.study import AnswerKind, ImageRef, Sample
 
+from .cards import SetCard
+from .choices import choice_answer
 from .polarity import yes_no
 from .records import (
     SPLITS,
@@ -213,19 +215,6 @@ def _answer(record: Mapping[str, Any], kind: AnswerKind, options: tuple[str, ...
     return yes_no(answer) or answer if kind == "closed" else answer
 
 
-def choice_answer(answer: str, options: tuple[str, ...], where: str) -> str:
-    """Return the answer if it is one option and no other, else refuse the record."""
-    if len(options) < 2:
-        raise UnusableRecordError(where, f"choice with {len(options)} options, expected two or more")
-    if len(set(options)) < len(options):
-        raise UnusableRecordError(where, "the same option twice")
-    if answer not in options:
-        raise UnusableRecordError(
-            where, "answer is none of the options (write the option's text, not its letter)", answer
-        )
-    return answer
-
-
 def box_text(value: Any, where: str) -> str:
     """Write a box as four shares with two decimals.
 
@@ -258,3 +247,15 @@ def _categories(record: Mapping[str, Any], where: str) -> dict[str, str]:
     if not isinstance(value, dict):
         raise UnusableRecordError(where, "categories: expected an object of texts")
     return {key: field_text(value, key, where) for key in value}
+
+
+CARD = SetCard(
+    name="jsonl",
+    title="your own data",
+    paper="none",
+    licence="your own",
+    access="open",
+    source="a JSONL file in the format of medvlm.datamodules.sets.jsonl",
+    kinds=KINDS,
+    load=load_jsonl,
+)

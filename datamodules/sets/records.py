@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import inspect
 import json
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -76,7 +77,7 @@ class LoadReport:
 
 
 def collect(
-    records: Iterable[Record],
+    records: Iterable[Record | UnusableRecordError],
     make: Callable[[Record], Sample],
     *,
     name: str,
@@ -86,7 +87,7 @@ def collect(
     """Turn records into samples, counting what cannot be used.
 
     Args:
-        records: The raw records of the split asked for.
+        records: The raw records of the split asked for; an error in place of one is counted.
         make: Makes a sample of a record, or raises ``UnusableRecordError``.
         name: What to call the set in an error.
         report: Filled on the way.
@@ -102,6 +103,8 @@ def collect(
     for record in records:
         report.records += 1
         try:
+            if isinstance(record, UnusableRecordError):
+                raise record
             sample = make(record)
         except UnusableRecordError as error:
             report.skip(error.record, error.reason)
@@ -206,3 +209,25 @@ def one_of(what: str, given: str, known: Iterable[str]) -> str:
     near = difflib.get_close_matches(given, known, n=1)
     hint = f"; did you mean {near[0]!r}?" if near else "."
     raise ValueError(f"{what} {given!r} is unknown{hint} Known: {', '.join(known)}")
+
+
+def check_options(
+    name: str, load: Callable[..., Iterator[Sample]], options: Mapping[str, Any], known: Iterable[str] = ()
+) -> None:
+    """Refuse an option that a loader does not take, naming the nearest one that it does.
+
+    Args:
+        name: Name of the set.
+        load: Its loader; one that passes options on tests them itself.
+        options: What was given.
+        known: Options that are taken besides those of the loader.
+
+    Raises:
+        ValueError: If an option is unknown.
+    """
+    parameters = inspect.signature(load).parameters.values()
+    if any(parameter.kind is parameter.VAR_KEYWORD for parameter in parameters):
+        return
+    known = [*known, *(parameter.name for parameter in parameters if parameter.kind is parameter.KEYWORD_ONLY)]
+    for option in options:
+        one_of(f"option of {name}", option, known)

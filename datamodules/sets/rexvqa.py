@@ -21,7 +21,8 @@ from typing import Any
 
 from medvlm.study import ImageRef, Sample, SampleError
 
-from .jsonl import choice_answer
+from .cards import SetCard
+from .choices import LETTER_ALONE, LETTERED, choice_answer, without_letters
 from .records import (
     SPLITS,
     Absent,
@@ -39,8 +40,6 @@ from .records import (
 FILES = {"train": "train_vqa_data.json", "validate": "valid_vqa_data.json", "test": "test_vqa_data.json"}
 CATEGORIES = {"task": "task_name", "category": "category", "class": "class", "subcategory": "subcategory"}
 ARCHIVE = "../deid_png/"
-LETTER = re.compile(r"^\s*\(?([A-Z])\s*[).:]\s*(.*)$", re.DOTALL)
-LETTER_ALONE = re.compile(r"^\(?([A-Z])[).:]?$")
 MEMBER_COLON = re.compile(r"\s*:\s*")
 MEMBER_END = re.compile(r"\s*(?:,|(?=\}))")
 CHUNK = 1 << 20
@@ -113,19 +112,14 @@ def _options(record: dict[str, Any], where: str) -> tuple[tuple[str, ...], bool]
     value = record.get("options")
     if not isinstance(value, list) or not all(isinstance(text, str) and text.strip() for text in value):
         raise UnusableRecordError(where, "options: expected a list of texts")
-    matches = [LETTER.match(text) for text in value]
-    if not all(matches):
-        return tuple(text.strip() for text in value), True
-    found = [(match[1], match[2].strip()) for match in matches if match]
-    in_order = all(letter == chr(ord("A") + place) for place, (letter, _) in enumerate(found))
-    return tuple(text for _, text in found), in_order
+    return without_letters(value)
 
 
 def _answer(answer: str, options: tuple[str, ...], lettered: bool, where: str) -> str:
     """Find the option that the answer names by letter, by text or by both."""
     letter = LETTER_ALONE.match(answer)
     if answer in options or letter is None:
-        both = LETTER.match(answer)
+        both = LETTERED.match(answer)
         return choice_answer(both[2].strip() if both and answer not in options else answer, options, where)
     if not lettered:
         raise UnusableRecordError(where, "letters of the options do not follow their positions")
@@ -163,3 +157,16 @@ def read_members(path: Path) -> Iterator[tuple[str, Any]]:
                 continue
             yield key, value
             last, text = key, text[follows.end() :].lstrip()
+
+
+CARD = SetCard(
+    name="rexvqa",
+    title="ReXVQA",
+    paper="Pal et al. 2025, arXiv 2506.04353",
+    licence="ReXGradient non-commercial data agreement",
+    access="gated",
+    source="huggingface.co/datasets/rajpurkarlab/ReXVQA; images: rajpurkarlab/ReXGradient-160K",
+    kinds=("choice",),
+    load=load_rexvqa,
+    note="about 696,000 questions on 160,000 studies; counts of its splits are not published",
+)

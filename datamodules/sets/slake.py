@@ -24,6 +24,7 @@ from typing import Any
 
 from medvlm.study import ImageRef, Sample
 
+from .cards import SetCard
 from .polarity import yes_no
 from .records import (
     SPLITS,
@@ -116,3 +117,17 @@ def _sample(item: tuple[str, Path, str, Any]) -> Sample:
         categories={"answer_type": answer_type, "language": required_text(record, "q_lang", where), **categories},
         extra=record,
     )
+
+
+CARD = SetCard(
+    name="slake",
+    title="SLAKE 1.0",
+    paper="Liu et al. 2021, arXiv 2102.09542",
+    licence="CC BY 4.0",
+    access="open",
+    source="med-vqa.com/slake or huggingface.co/datasets/BoKelvin/SLAKE (question files and imgs.zip)",
+    kinds=("closed", "open"),
+    load=load_slake,
+    counts={"train": 4919, "validate": 1053, "test": 1061},
+    note="counts are English; both languages: 9,835, 2,099 and 2,094, and then the splits share images",
+)

@@ -22,6 +22,7 @@ from typing import Any, Literal
 from medvlm.study import ImageRef, Sample
 
 from ..splits import fraction_of
+from .cards import SetCard
 from .polarity import yes_no
 from .records import (
     SPLITS,
@@ -129,3 +130,17 @@ def _question_type(text: str) -> str:
     """Put the types of a question into one spelling and order (``POS, PRES`` and ``PRES, POS`` are one type)."""
     types = (part.strip().upper() for part in text.split(","))
     return ", ".join(sorted({TYPE_SPELLINGS.get(name, name) for name in types}))
+
+
+CARD = SetCard(
+    name="vqa_rad",
+    title="VQA-RAD",
+    paper="Lau et al. 2018, doi 10.1038/sdata.2018.251",
+    licence="CC0 1.0",
+    access="open",
+    source="osf.io/89kps (json and image folder)",
+    kinds=("closed", "open"),
+    load=load_vqa_rad,
+    counts={"train": 1797, "test": 451},
+    note="202 of the 203 test images also occur in training; split_by='image' keeps them apart",
+)

@@ -1,0 +1,48 @@
+"""The phantoms of medvlm as sets: NOT PATIENTS. They load only when asked for, for they draw what they need."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from medvlm.study import Sample
+
+from .cards import SetCard
+from .records import Absent, LoadReport, check_options, collect
+
+
+def load_thorax(
+    root: Path | str,
+    split: str,
+    *,
+    report: LoadReport | None = None,
+    absent: Absent = "keep",
+    **options: Any,
+) -> Iterator[Sample]:
+    """Give the samples of the thorax phantom.
+
+    Args:
+        root: Folder where the phantom writes its studies.
+        split: ``train``, ``validate`` or ``test``.
+        report: Filled with what was read, kept and left out.
+        absent: Whether samples whose image file is not there are given (``keep``) or left out (``skip``).
+        options: What the phantom takes: see ``medvlm.datamodules.phantoms.thorax_set``.
+    """
+    from ..phantoms.thorax_set import load_thorax as load
+
+    check_options("thorax", load, options)
+    samples = load(root, split, **options)
+    return collect(samples, lambda sample: sample, name=f"thorax {split}", report=report, absent=absent)
+
+
+THORAX = SetCard(
+    name="thorax",
+    title="thorax phantom",
+    paper="none: drawn by medvlm.datamodules.phantoms",
+    licence="Apache-2.0",
+    access="open",
+    source="medvlm.datamodules.phantoms.thorax_set.make_thorax writes it",
+    kinds=("choice", "closed", "open", "box", "report"),
+    load=load_thorax,
+)
