@@ -59,8 +59,8 @@ NAMES = {name: name for name in FORMS} | {
     form.replace("-", " "): name for name, forms in FORMS.items() for form in forms.split()
 }
 VIEWS = re.compile(
-    "chest|portable|(pa|ap) and lat|lateral and (pa|ap)|frontal and|two views|one view|(frontal|pa|ap|lateral) view"
-    "|bone window|frontal (semi-)?upright|ribs"
+    "chest|portable|pa and lat|ap and lateral|lateral and (pa|ap)|frontal and|two views|one view"
+    "|(frontal|pa|ap|lateral) view|bone window|frontal (semi-)?upright|ribs"
 )
 # Lenient only: what other hospitals write above the same things.
 MORE_NAMES = {
@@ -96,7 +96,7 @@ class Section:
 
 
 def read_sections(report: str, rule: Rule = "official") -> tuple[Section, ...]:
-    """Cut a report into its sections, in their order.
+    r"""Cut a report into its sections, in their order.
 
     Args:
         report: The whole text.
@@ -106,7 +106,7 @@ def read_sections(report: str, rule: Rule = "official") -> tuple[Section, ...]:
         ValueError: If the rule is neither.
 
     Examples:
-        >>> [part.name for part in read_sections("FINAL REPORT\\n HISTORY: Cough.\\n \\n FINDINGS: Clear.")]
+        >>> [part.name for part in read_sections("FINAL REPORT\n HISTORY: Cough.\n \n FINDINGS: Clear.")]
         ['preamble', 'history', 'findings']
     """
     if rule not in ("official", "lenient"):
@@ -123,14 +123,14 @@ def read_sections(report: str, rule: Rule = "official") -> tuple[Section, ...]:
 
 
 def section_texts(report: str, rule: Rule = "official") -> dict[str, str]:
-    """Return the text of each section by its name, on one line, the last one of a name that holds text.
+    r"""Return the text of each section by its name, on one line, the last one of a name that holds text.
 
     Args:
         report: The whole text.
         rule: ``official`` or ``lenient``.
 
     Examples:
-        >>> section_texts("x\\n IMPRESSION: Old.\\n \\n IMPRESSION:  No\\n pneumonia.")["impression"]
+        >>> section_texts("x\n IMPRESSION: Old.\n \n IMPRESSION:  No\n pneumonia.")["impression"]
         'No pneumonia.'
     """
     texts = {part.name: " ".join(part.text.split()) for part in read_sections(report, rule) if part.text.strip()}
@@ -141,7 +141,7 @@ def section_texts(report: str, rule: Rule = "official") -> dict[str, str]:
 
 
 def join_sections(texts: dict[str, str], wanted: Sequence[str]) -> str:
-    """Write the wanted sections as one answer: one alone as it is, several each after its heading.
+    r"""Write the wanted sections as one answer: one alone as it is, several each after its heading.
 
     Args:
         texts: Texts by section.
@@ -149,7 +149,7 @@ def join_sections(texts: dict[str, str], wanted: Sequence[str]) -> str:
 
     Examples:
         >>> join_sections({"findings": "Clear.", "impression": "Normal."}, ("findings", "impression"))
-        'FINDINGS: Clear.\\nIMPRESSION: Normal.'
+        'FINDINGS: Clear.\nIMPRESSION: Normal.'
     """
     if len(wanted) == 1:
         return texts.get(wanted[0], "")
