@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import difflib
-import os
 from collections.abc import Mapping, Sequence
 from importlib.resources import files
 from pathlib import Path
@@ -11,6 +10,8 @@ from typing import Annotated, Any, Literal
 
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+
+from medvlm.files import write_whole
 
 FolderName = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]*$")]
 TAKEN = ("init", "model")  # folders of a run that are no stage's
@@ -312,7 +313,4 @@ def _names(location: Sequence[int | str]) -> list[str]:
 
 def save_config(recipe: Recipe, path: Path) -> None:
     """Write the resolved recipe, complete with defaults, so that it runs again as it was."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f".{path.name}.{os.getpid()}")
-    temporary.write_text(yaml.safe_dump(recipe.model_dump(mode="json"), sort_keys=False), encoding="utf-8")
-    temporary.replace(path)
+    write_whole(path, yaml.safe_dump(recipe.model_dump(mode="json"), sort_keys=False))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import sys
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -51,7 +52,7 @@ def run(options: argparse.Namespace) -> str:
     from medvlm.datamodules.cache import PixelCache
     from medvlm.datamodules.sets import LoadReport, load_set
     from medvlm.evaluation.protocols import get_protocol
-    from medvlm.evaluation.runner import evaluate_with_baselines
+    from medvlm.evaluation.runner import evaluate_with_baselines, plain_loop
     from medvlm.generation.engine import Engine
     from medvlm.identity import identify
     from medvlm.models import load_vlm
@@ -78,7 +79,7 @@ def run(options: argparse.Namespace) -> str:
         seed=options.seed,
         batch=options.batch,
         max_new_tokens=options.max_new_tokens,
-        progress=not options.quiet,
+        loop=partial(plain_loop, progress=not options.quiet),
     )
     return f"{score.to_text()}\n{report.summary()}\nrecords: {options.out}"
 

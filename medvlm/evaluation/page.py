@@ -5,7 +5,6 @@ from __future__ import annotations
 import base64
 import io
 import math
-import os
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -20,6 +19,7 @@ from PIL import Image as Picture
 
 from medvlm.evaluation.charts import draw_chart, draw_whisker, whisker_span, whisker_ticks
 from medvlm.evaluation.page_template import TEMPLATE
+from medvlm.files import write_whole
 
 BANNER = "Trained and tested on computed phantoms. Not for clinical use."
 
@@ -121,12 +121,8 @@ def write_page(
             notes=list(notes),
         )
     )
-    path = Path(path)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f".{path.name}.{os.getpid()}")
-    temporary.write_text(page, encoding="utf-8")
-    temporary.replace(path)
-    return path
+    write_whole(Path(path), page)
+    return Path(path)
 
 
 def png(pixels: NDArray[Any]) -> str:

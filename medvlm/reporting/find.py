@@ -172,7 +172,9 @@ def _look(path: Path, base: Path) -> Stray | tuple[Literal["dicom", "nifti", "pi
         kind = kind_of(head)
         if kind is None:
             return Stray(name, path, "skipped", f"no image: it looks like {describe(head)}")
-        return kind, _header(path) if kind == "dicom" else Entry(path, _stamp(path))
+        if kind == "dicom":
+            return kind, _header(path)
+        return "nifti" if kind == "nifti" else "picture", Entry(path, _stamp(path))  # a slide is its thumbnail
     except ImageError as error:
         return Stray(name, path, "failed", str(error))
     except OSError as error:

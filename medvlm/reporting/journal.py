@@ -7,7 +7,7 @@ from collections import Counter
 from collections.abc import Mapping
 from pathlib import Path
 
-from medvlm.reporting.records import write_whole
+from medvlm.files import write_whole
 
 PATIENCE = 3
 """After so many deaths of the process with it in hand, a study is given up."""

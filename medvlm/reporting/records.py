@@ -8,11 +8,12 @@ from __future__ import annotations
 import csv
 import io
 import json
-import os
 from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import Any
+
+from medvlm.files import write_whole
 
 SCHEMA = "medvlm.report/1"
 TABLE = "studies.csv"
@@ -39,27 +40,6 @@ class Row:
     study_uid: str = ""
     files: int = 1
     place: str = ""
-
-
-def write_whole(path: Path, text: str) -> None:
-    """Write a file that is never seen by half: beside its name, to the disk, then one rename.
-
-    Args:
-        path: Its name.
-        text: What it holds.
-
-    Raises:
-        OSError: If the disk is full; an earlier file of that name is untouched.
-    """
-    part = path.with_name(f".{path.name}.{os.getpid()}.part")
-    try:
-        with part.open("w", encoding="utf-8", newline="") as file:
-            file.write(text)
-            file.flush()
-            os.fsync(file.fileno())
-        part.replace(path)
-    finally:
-        part.unlink(missing_ok=True)
 
 
 def write_record(folder: Path, record: Mapping[str, Any]) -> None:

@@ -17,9 +17,10 @@ from medvlm.datamodules.cache import PixelCache
 from medvlm.datamodules.data import Drawn, StudyData
 from medvlm.generation.engine import Ask
 from medvlm.generation.prompts import REASONING, reference_text, user_text
-from medvlm.intensity import RECIPES, IntensityRecipe
+from medvlm.intensity import IntensityRecipe
 from medvlm.models import MedVLMProcessor, build_vlm, load_vlm, train_tokenizer
 from medvlm.models.parts import add_lora, freeze
+from medvlm.recipes import RECIPES
 from medvlm.study import ImageRef, Sample, WeightsError
 
 

@@ -7,10 +7,7 @@ rename, so that a full disk or a kill leaves the one before as it was.
 
 from __future__ import annotations
 
-import os
 import shutil
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from pickle import UnpicklingError
 from typing import Any
@@ -20,47 +17,10 @@ from lightning.pytorch.plugins.io import CheckpointIO
 from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 
+from medvlm.files import atomic_folder
 from medvlm.study import WeightsError
 
 WEIGHTS, STATE, COMPLETE = "weights.safetensors", "state.pt", "complete"
-
-
-@contextmanager
-def atomic_folder(path: Path) -> Iterator[Path]:
-    """A temporary folder that takes the name ``path`` if the block ends well, and vanishes if it does not.
-
-    What a killed process left half written is removed first: one process at a time writes a path.
-    """
-    temporary = path.with_name(f".{path.name}.{os.getpid()}")
-    for stale in path.parent.glob(f".{path.name}.[0-9]*"):
-        shutil.rmtree(stale, ignore_errors=True)
-    temporary.mkdir(parents=True)
-    try:
-        yield temporary
-        for file in temporary.rglob("*"):
-            _flush(file)
-        _replace(path, temporary)
-    finally:
-        shutil.rmtree(temporary, ignore_errors=True)  # there is one only if the block failed
-
-
-def _replace(path: Path, new: Path) -> None:
-    """Give a folder the name of another, which goes once the new one stands."""
-    old = path.with_name(f".{path.name}.old")
-    shutil.rmtree(old, ignore_errors=True)
-    if path.exists():
-        path.rename(old)
-    new.rename(path)
-    shutil.rmtree(old, ignore_errors=True)
-
-
-def _flush(file: Path) -> None:
-    if file.is_file():
-        descriptor = os.open(file, os.O_RDONLY)
-        try:
-            os.fsync(descriptor)
-        finally:
-            os.close(descriptor)
 
 
 class SafeCheckpointIO(CheckpointIO):

@@ -17,13 +17,14 @@ from medvlm.evaluation.protocols import get_protocol
 from medvlm.evaluation.runner import evaluate_with_baselines
 from medvlm.evaluation.scoring import Score
 from medvlm.evaluation.statistics import Interval
+from medvlm.files import atomic_folder, write_whole
 from medvlm.generation.engine import Engine
 from medvlm.models import load_vlm
 from medvlm.study import ImageRef
-from medvlm.training.build import stage_data
-from medvlm.training.checkpoint import atomic_folder
 from medvlm.training.run import Run, prepare, train_stage
 from medvlm.training.showcase import write_showcase
+from medvlm.training.testing import test_loop
+from medvlm.training.trainer import build_trainer
 
 Entry = dict[str, Any]
 
@@ -39,8 +40,12 @@ def run_recipe(recipe: Recipe) -> dict[str, Entry]:
     console = Console()
     run = prepare(recipe)
     summary: dict[str, Entry] = {}
+    said: set[str] = set()
     for stage in recipe.stages:
         console.rule(f"{recipe.name}: {stage.name}")
+        lines = [line for line in data_lines(run, stage) if line not in said]
+        said.update(lines)
+        console.print(*lines, sep="\n", highlight=False, markup=False)
         folder = train_stage(run, stage)
         if stage.evaluate:
             score = score_stage(run, stage)
@@ -48,7 +53,7 @@ def run_recipe(recipe: Recipe) -> dict[str, Entry]:
             for name, row in entries(stage.name, score, recipe.seed, folder).items():
                 summary[f"{name} ({stage.name})" if name in summary else name] = row
     _publish(recipe)
-    _write_json(recipe.folder / "summary.json", summary)
+    write_whole(recipe.folder / "summary.json", json.dumps(summary, indent=1))
     report_studies(run, console)
     remarks = notes(run, summary)
     page = write_showcase(
@@ -65,14 +70,22 @@ def run_recipe(recipe: Recipe) -> dict[str, Entry]:
     return summary
 
 
+def data_lines(run: Run, stage: SFTStage | GRPOStage) -> list[str]:
+    """What was read of the set for a stage and what was left out, and how much of it is drawn."""
+    data = run.data(stage, "fit", "test") if stage.evaluate else run.data(stage, "fit")
+    lines = []
+    for split, report in data.reports.items():
+        lines += [f"{data.set_name} {split}: {report.summary()}", *report.notes]
+    groups = data.drawn().groups
+    return [*lines, f"{stage.name}: draws from {sum(map(len, groups)):,} questions in {len(groups):,} groups"]
+
+
 def score_stage(run: Run, stage: SFTStage | GRPOStage) -> Score:
-    """Score a trained stage on its test split, records kept in the stage's folder."""
+    """Score a trained stage on its test split by the trainer's test loop; records stay in the stage's folder."""
     recipe, settings = run.recipe, run.recipe.evaluate
     folder = recipe.folder / stage.name
     model, processor = load_vlm(folder / "model")
-    data = stage_data(recipe, stage, run.root, run.collate())
-    data.setup("fit")
-    data.setup("test")
+    data = run.data(stage, "fit", "test")
     samples = data.samples["test"]
     if settings.limit is not None:
         images = list(dict.fromkeys(sample.images for sample in samples))[: settings.limit]
@@ -89,7 +102,7 @@ def score_stage(run: Run, stage: SFTStage | GRPOStage) -> Score:
         seed=recipe.seed,
         batch=settings.batch,
         max_new_tokens=settings.max_new_tokens,
-        progress=recipe.trainer.progress,
+        loop=test_loop(build_trainer(recipe, stage, folder, attempt="test")),
     )
 
 
@@ -162,8 +175,7 @@ def notes(run: Run, summary: Mapping[str, Entry]) -> list[str]:
 
 def weak_labels(run: Run, stage: SFTStage) -> str:
     """How often the mined answers that a stage imitates are wrong."""
-    data = stage_data(run.recipe, stage, run.root, run.collate())
-    data.setup("fit")
+    data = run.data(stage, "fit")
     samples = [sample for group in data.drawn().groups for sample in group if sample.kind != "report"]
     wrong = sum(sample.weak_answer != sample.answer for sample in samples)
     return f"labels mined from reports, {wrong / len(samples):.1%} of {len(samples)} are wrong."
@@ -171,8 +183,7 @@ def weak_labels(run: Run, stage: SFTStage) -> str:
 
 def _test_images(run: Run) -> dict[str, tuple[ImageRef, ...]]:
     """Images of each test question of the last stage, by its id."""
-    data = stage_data(run.recipe, run.recipe.stages[-1], run.root, run.collate())
-    data.setup("test")
+    data = run.data(run.recipe.stages[-1], "test")
     return {sample.id: sample.images for sample in data.samples["test"]}
 
 
@@ -193,14 +204,7 @@ def report_studies(run: Run, console: Console) -> None:
         return
     from medvlm.reporting import write_reports
 
-    data = stage_data(recipe, recipe.stages[-1], run.root, run.collate())
-    data.setup("test")
+    data = run.data(recipe.stages[-1], "test")
     studies: Sequence[Path] = list(dict.fromkeys(sample.images[0].path for sample in data.samples["test"]))
     done = write_reports(studies[: recipe.reports], recipe.folder / "reports", model=recipe.folder / "model")
     console.print(f"Reports: {done}, in {recipe.folder / 'reports'}", highlight=False, markup=False)
-
-
-def _write_json(path: Path, value: Any) -> None:
-    temporary = path.with_name(f".{path.name}.{os.getpid()}")
-    temporary.write_text(json.dumps(value, indent=1), encoding="utf-8")
-    temporary.replace(path)

@@ -10,6 +10,7 @@ the loss then does not depend on how the batch is split.
 from __future__ import annotations
 
 import math
+import time
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -94,6 +95,17 @@ class Objective(lightning.LightningModule):
         self.prompter = Prompter(processor, reasoning=reasoning)
         self.micro_tokens, self.seed = micro_tokens, seed
         self.batches_done = 0
+        self._cpu_before = 0.0
+        self._began = time.process_time()
+
+    @property
+    def cpu_seconds(self) -> float:
+        """CPU seconds that the batches so far took, those before an interruption included."""
+        return self._cpu_before + time.process_time() - self._began
+
+    def on_fit_start(self) -> None:
+        """Count the time from here on."""
+        self._began = time.process_time()
 
     def updates(self, batch: Sequence[Ask]) -> Iterator[tuple[list[Micro], Mapping[str, float]]]:
         """The optimiser steps of a batch: micro-batches, and the count by which each loss part is divided."""
@@ -198,6 +210,7 @@ class Objective(lightning.LightningModule):
         kept = {name for name, parameter in self.named_parameters() if parameter.requires_grad}
         checkpoint["state_dict"] = {key: value for key, value in checkpoint["state_dict"].items() if key in kept}
         checkpoint["batches_done"] = self.batches_done
+        checkpoint["cpu_seconds"] = self.cpu_seconds
 
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         """Go on where the run stood.
@@ -211,3 +224,4 @@ class Objective(lightning.LightningModule):
             odd = sorted(name for name in mine.keys() | theirs.keys() if mine.get(name) != theirs.get(name))
             raise ValueError(f"The checkpoint is of another model: {len(odd)} weights differ, the first is {odd[0]}.")
         self.batches_done = checkpoint["batches_done"]
+        self._cpu_before = checkpoint["cpu_seconds"]

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import math
-import os
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -12,6 +11,7 @@ from pathlib import Path
 from statistics import fmean
 from typing import Any
 
+from medvlm.files import atomic_file
 from medvlm.generation.sampling import Completion
 from medvlm.study import Sample
 
@@ -63,13 +63,10 @@ class RolloutLog:
 
     def write(self, step: int, rollouts: Sequence[Rollout]) -> Path:
         """Write a step by atomic rename and return its file."""
-        self.folder.mkdir(parents=True, exist_ok=True)
         path = self.folder / f"step-{step:06d}.jsonl"
-        temporary = path.with_suffix(f".{os.getpid()}.tmp")
-        with temporary.open("w", encoding="utf-8") as lines:
+        with atomic_file(path) as lines:
             for rollout in rollouts:
-                lines.write(json.dumps(rollout.record(step), ensure_ascii=False) + "\n")
-        temporary.replace(path)
+                lines.write(json.dumps(rollout.record(step), ensure_ascii=False).encode() + b"\n")
         return path
 
 

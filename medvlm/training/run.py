@@ -17,8 +17,7 @@ from __future__ import annotations
 
 import json
 import shutil
-import time
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -26,11 +25,13 @@ import torch
 
 from medvlm.config import GRPOStage, Recipe, SFTStage, Stage, load_config, save_config
 from medvlm.datamodules.cache import PixelCache
+from medvlm.datamodules.data import StudyData
+from medvlm.files import atomic_folder, write_whole
 from medvlm.models import load_vlm
 from medvlm.models.merge import merge_lora
 from medvlm.models.tokens import max_positions
 from medvlm.training.build import Collate, build_model, data_root, prepare_parts, set_texts, stage_data
-from medvlm.training.checkpoint import atomic_folder, latest_checkpoint
+from medvlm.training.checkpoint import latest_checkpoint
 from medvlm.training.checks import check_rewards, check_samples
 from medvlm.training.grpo import GRPO, GRPOOptions
 from medvlm.training.objective import Objective, Schedule
@@ -48,6 +49,15 @@ class Run:
     pixels: PixelCache
     middle: float
     half: float
+    _data: dict[str, StudyData] = field(default_factory=dict)
+
+    def data(self, stage: Stage, *splits: str) -> StudyData:
+        """The data module of a stage, its splits read once for training, scoring and notes."""
+        if stage.name not in self._data:
+            self._data[stage.name] = stage_data(self.recipe, stage, self.root, self.collate())
+        for split in splits:
+            self._data[stage.name].setup(split)
+        return self._data[stage.name]
 
     def collate(self) -> Collate:
         """The collate function of a stage's loader."""
@@ -144,21 +154,19 @@ def train_stage(run: Run, stage: SFTStage | GRPOStage) -> Path:
     prepare_parts(model, recipe.model)
     model.train()
     module = build_objective(recipe, stage, model, processor, folder)
-    data = stage_data(recipe, stage, run.root, run.collate())
-    data.setup("fit")
+    data = run.data(stage, "fit")
     check_samples(module.prompter, data.drawn().groups, stage, max_positions(model.config))
     trainer = build_trainer(recipe, stage, folder)
     checkpoint = latest_checkpoint(folder / "steps")
     if checkpoint is not None:
         data.start_step = int(checkpoint.name.partition("-")[2])
-    began = time.process_time()
     trainer.fit(module, data, ckpt_path=checkpoint, weights_only=True)
     if module.batches_done < stage.steps:
         raise KeyboardInterrupt(f"Stage {stage.name} stopped at batch {module.batches_done} of {stage.steps}.")
     merge_lora(model)
     if trainer.is_global_zero:
-        cost = {"cpu_seconds": round(time.process_time() - began, 1), "batches": stage.steps}
-        (folder / "cost.json").write_text(json.dumps(cost), encoding="utf-8")
+        cost = {"cpu_seconds": round(module.cpu_seconds, 1), "batches": stage.steps}
+        write_whole(folder / "cost.json", json.dumps(cost))
         save_model(model, processor, recipe, folder / "model")
         shutil.rmtree(folder / "steps", ignore_errors=True)
     return folder

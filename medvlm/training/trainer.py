@@ -43,13 +43,14 @@ class Checkpoints(Callback):
                 shutil.rmtree(old)
 
 
-def build_trainer(recipe: Recipe, stage: Stage, folder: Path) -> lightning.Trainer:
+def build_trainer(recipe: Recipe, stage: Stage, folder: Path, *, attempt: str | None = None) -> lightning.Trainer:
     """The trainer of a stage.
 
     Args:
         recipe: Its trainer section says where to run.
         stage: Its steps end the run.
-        folder: Of the stage; metrics go to ``logs/attempt-N/metrics.csv``, a new attempt after each interruption.
+        folder: Of the stage; metrics go to ``logs/ATTEMPT/metrics.csv``.
+        attempt: Name of the attempt; ``attempt-N`` if not given, a new one after each interruption.
     """
     settings = recipe.trainer
     if settings.threads is not None:
@@ -66,10 +67,11 @@ def build_trainer(recipe: Recipe, stage: Stage, folder: Path) -> lightning.Train
         max_epochs=1,
         limit_train_batches=stage.steps,
         limit_val_batches=0,
-        logger=build_loggers(recipe, stage, folder),
+        logger=build_loggers(recipe, stage, folder, attempt),
         callbacks=callbacks,
         plugins=[SafeCheckpointIO()],
         log_every_n_steps=settings.log_every,
+        inference_mode=False,  # pixels read while testing stay in the cache, and training cannot use inference tensors
         enable_checkpointing=False,
         enable_model_summary=False,
         enable_progress_bar=settings.progress,
@@ -89,9 +91,9 @@ def _quiet() -> None:
         warnings.filterwarnings("ignore", message=message)
 
 
-def build_loggers(recipe: Recipe, stage: Stage, folder: Path) -> list[Logger]:
+def build_loggers(recipe: Recipe, stage: Stage, folder: Path, attempt: str | None = None) -> list[Logger]:
     """CSV always, TensorBoard by default, W&B where the recipe names a project."""
-    attempt = f"attempt-{len(list((folder / 'logs').glob('attempt-*')))}"
+    attempt = attempt or f"attempt-{len(list((folder / 'logs').glob('attempt-*')))}"
     loggers: list[Logger] = [CSVLogger(folder, name="logs", version=attempt, flush_logs_every_n_steps=10)]
     if recipe.trainer.tensorboard:
         loggers.append(TensorBoardLogger(folder, name="tensorboard", version=attempt))

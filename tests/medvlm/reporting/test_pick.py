@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from medvlm.intensity import DEFAULT_RECIPES, RECIPES
+from medvlm.recipes import DEFAULT_RECIPES, RECIPES
 from medvlm.reporting.find import find_studies
 from medvlm.reporting.pick import Pick, pick
 

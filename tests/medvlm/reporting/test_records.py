@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import csv
-import errno
-import os
 from pathlib import Path
 from typing import Any
 
@@ -13,20 +11,7 @@ import pytest
 from medvlm.reporting.journal import Journal
 from medvlm.reporting.questions import PRESENCE, REPORT, sections
 from medvlm.reporting.reader import without_paths
-from medvlm.reporting.records import Row, read_record, write_record, write_table, write_whole
-
-
-def test_a_full_disk_leaves_the_old_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    write_whole(tmp_path / "a.json", "old")
-
-    def full(descriptor: int) -> None:
-        raise OSError(errno.ENOSPC, "No space left on device")
-
-    monkeypatch.setattr(os, "fsync", full)
-    with pytest.raises(OSError, match="No space left"):
-        write_whole(tmp_path / "a.json", "new")
-    assert (tmp_path / "a.json").read_text() == "old"
-    assert [path.name for path in tmp_path.iterdir()] == ["a.json"]
+from medvlm.reporting.records import Row, read_record, write_record, write_table
 
 
 def test_a_record_comes_back_as_it_was(tmp_path: Path) -> None:

@@ -14,12 +14,13 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
+from medvlm.files import atomic_folder
 from medvlm.generation.engine import Ask
 from medvlm.models import tiny_decoder, tiny_vlm
 from medvlm.models.parts import add_lora
 from medvlm.study import WeightsError
 from medvlm.training import checkpoint
-from medvlm.training.checkpoint import SafeCheckpointIO, atomic_folder, latest_checkpoint
+from medvlm.training.checkpoint import SafeCheckpointIO, latest_checkpoint
 from medvlm.training.objective import Schedule
 from medvlm.training.sft import SFT
 

@@ -1,0 +1,173 @@
+"""All questions of a set put to one model: batches that any loop may run, every answer on disk before the next one."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+from torch import Tensor
+
+from medvlm.evaluation.answerer import Answerer, run_key
+from medvlm.evaluation.protocols import Protocol as ScoringProtocol
+from medvlm.evaluation.records import Record, RecordFile, grade
+from medvlm.evaluation.scoring import Score, score_records
+from medvlm.evaluation.showing import ImageMode, Key, group_by_images, load_images, shown_images
+from medvlm.generation.engine import Ask
+from medvlm.study import ImageRef, MedvlmError, Sample
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """How questions are put.
+
+    Attributes:
+        batch: Images answered together.
+        max_new_tokens: Longest answer.
+        questions: Most questions of one image in one ask.
+        image: ``real`` images, ``blank`` ones (zeros after normalisation), or those of other groups (``shuffled``).
+        model_key: Name of the weights; None computes `weights_hash`.
+        seed: Seed of the shuffling and of the intervals.
+    """
+
+    batch: int = 16
+    max_new_tokens: int = 64
+    questions: int = 32
+    image: ImageMode = "real"
+    model_key: str | None = None
+    seed: int = 0
+
+
+class Examination:
+    """Questions, where their answers are recorded, and what is still to ask.
+
+    Use it as a context manager: the record file is open inside.
+
+    Args:
+        engine: Answers.
+        samples: Questions with unique ids.
+        pixels: Prepared pixels of an image reference; a `MedvlmError` or `OSError` that it raises becomes a record.
+        protocol: How answers are scored.
+        path: A JSONL file, one line a question; what an interrupted examination has recorded is not asked again.
+        settings: How questions are put.
+
+    Raises:
+        ValueError: If there are no samples, two have one id, or images cannot be shuffled.
+    """
+
+    def __init__(
+        self,
+        engine: Answerer,
+        samples: Sequence[Sample],
+        pixels: Callable[[ImageRef], Tensor],
+        protocol: ScoringProtocol,
+        path: Path | str,
+        settings: Settings,
+    ) -> None:
+        _check(samples)
+        self.engine, self.samples, self.pixels, self.protocol = engine, samples, pixels, protocol
+        self.path, self.settings = Path(path), settings
+        self.key = run_key(
+            engine,
+            protocol,
+            max_new_tokens=settings.max_new_tokens,
+            image=settings.image,
+            seed=settings.seed,
+            model_key=settings.model_key,
+        )
+        self._shown: Mapping[Key, Key] = shown_images(samples, settings.image, settings.seed)
+
+    def __enter__(self) -> Self:
+        self._file = RecordFile(self.path, self.key)
+        by_id = {sample.id: sample for sample in self.samples}
+        self._known = {
+            record.id for record in self._file.records if record.id in by_id and record.asks(by_id[record.id])
+        }
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._file.__exit__(kind, error, trace)
+
+    @property
+    def name(self) -> str:
+        """What a progress bar calls it."""
+        return f"{self.protocol.name} {self.settings.image}"
+
+    @property
+    def answered(self) -> int:
+        """Questions whose answers were on disk when it was opened."""
+        return len(self._known)
+
+    def batches(self) -> list[list[list[Sample]]]:
+        """What is still to ask, as ``[batch][images][question]``."""
+        left = [sample for sample in self.samples if sample.id not in self._known]
+        groups = group_by_images(left, self.settings.questions)
+        return [groups[start : start + self.settings.batch] for start in range(0, len(groups), self.settings.batch)]
+
+    def answer(self, groups: Sequence[list[Sample]]) -> int:
+        """Ask the questions of a batch and record the answers; the number of questions.
+
+        Args:
+            groups: One of `batches`.
+        """
+        asked = [self._load(group) for group in groups]
+        added = list(self._answers(asked))
+        self._file.append(added)
+        return len(added)
+
+    def latest(self) -> list[Record]:
+        """The last record of each sample, in the order of the samples.
+
+        Raises:
+            KeyError: If a sample was not asked yet.
+        """
+        found = {record.id: record for record in self._file.records}
+        return [found[sample.id] for sample in self.samples]
+
+    def score(self) -> Score:
+        """Score all answers, once every batch was answered."""
+        settings, protocol = self.settings, self.protocol
+        decoding = f"greedy, at most {settings.max_new_tokens} tokens"
+        header = f"{protocol.header(self.samples)} | {decoding} | image: {settings.image} | run {self.key}"
+        score = score_records(self.latest(), protocol, header=header, seed=settings.seed)
+        return replace(score, notes=(*protocol.notes(self.samples), *score.notes))
+
+    def _load(self, group: list[Sample]) -> Ask | tuple[list[Sample], str]:
+        """An ask for a group, or its samples and why their images cannot be read."""
+        try:
+            images = load_images(self._shown[group[0].images], self.settings.image, self.pixels)
+        except (MedvlmError, OSError) as error:
+            return group, f"{type(error).__name__}: {error}"
+        return Ask(images, tuple(group))
+
+    def _answers(self, asked: Sequence[Ask | tuple[list[Sample], str]]) -> Iterator[Record]:
+        asks = [ask for ask in asked if isinstance(ask, Ask)]
+        tokens = self.settings.max_new_tokens
+        replies = iter(self.engine.generate(asks, n=1, max_new_tokens=tokens) if asks else [])
+        for ask in asked:
+            if not isinstance(ask, Ask):
+                for sample in ask[0]:
+                    yield grade(sample, "", run=self.key, cluster=self.protocol.cluster_of(sample), error=ask[1])
+                continue
+            for sample, (reply,) in zip(ask.questions, next(replies), strict=True):
+                yield grade(
+                    sample,
+                    reply.text,
+                    run=self.key,
+                    cluster=self.protocol.cluster_of(sample),
+                    logps=reply.logps,
+                    finished=reply.finished,
+                )
+
+
+def _check(samples: Sequence[Sample]) -> None:
+    if not samples:
+        raise ValueError("no samples to evaluate; check the split and the filters")
+    counts = Counter(sample.id for sample in samples)
+    if twice := [name for name, count in counts.items() if count > 1]:
+        raise ValueError(f"{len(twice)} sample ids occur more than once, first {twice[0]!r}; records need unique ids")
