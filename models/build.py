@@ -8,7 +8,8 @@ from typing import Any
 import torch
 from transformers import AutoTokenizer, GenerationConfig, PreTrainedTokenizerBase
 
-from medvlm.intensity import IntensityRecipe, default_recipes
+from medvlm.intensity import IntensityRecipe
+from medvlm.recipes import default_recipes
 
 from .configuration import MedVLMConfig
 from .decoders import decoder_config, load_decoder

@@ -9,17 +9,11 @@ import numpy as np
 import pytest
 from pydantic import ValidationError
 
-from medvlm.intensity import (
-    DEFAULT_RECIPES,
-    RECIPES,
-    IntensityRecipe,
-    choose_recipe,
-    default_recipes,
-    even_slices,
-    window_limits,
-)
+from medvlm.intensity import IntensityRecipe, choose_recipe
 from medvlm.orientation import as_displayed, letters_of, to_orientation
+from medvlm.recipes import DEFAULT_RECIPES, RECIPES, default_recipes
 from medvlm.study import GeometryError, Image, RecipeMismatch
+from medvlm.windowing import even_slices, window_limits
 
 
 def _exact(name: str, *size: int, **update: Any) -> IntensityRecipe:
@@ -174,6 +168,33 @@ def test_resampling_to_millimetres() -> None:
     np.testing.assert_allclose(middle, [250, 450], atol=0.01)  # the middle of slices 2, 3 and of 4, 5
 
 
+@pytest.mark.parametrize(
+    ("given", "unit", "kept"),
+    [((1, 2), "index", [1, 2]), ((0, 0), "index", [0]), ((1.5, 99), "index", [2, 3]), ((5, 10), "mm", [1, 2]),
+     ((0, 4.9), "mm", [0]), ((10.1, 15), "mm", [3])],
+)  # fmt: skip
+def test_slices_by_range(given: Any, unit: Any, kept: list[int]) -> None:
+    volume = _volume(spacing=(5.0, 1.0, 1.0))
+    pixels = _exact("ct_bone", 3, 2, slice_range=given, slice_range_in=unit).apply(volume)
+    np.testing.assert_array_equal(pixels, _exact("ct_bone", 3, 2).apply(volume)[kept])
+
+
+def test_a_range_is_counted_in_the_view_after_resampling_and_thinned_evenly() -> None:
+    volume = _volume(spacing=(6.0, 1.0, 1.0))
+    update: dict[str, Any] = {"spacing": (2.0, 1.0, 1.0), "slice_range": (4, 20), "slice_range_in": "mm"}
+    whole = _exact("ct_bone", 3, 2, spacing=(2.0, 1.0, 1.0)).apply(volume)
+    np.testing.assert_array_equal(_exact("ct_bone", 3, 2, **update).apply(volume), whole[2:11])
+    flipped = to_orientation(volume, "IPL")
+    np.testing.assert_array_equal(_exact("ct_bone", 3, 2, **update, slices=3).apply(flipped), whole[[3, 6, 9]])
+
+
+def test_a_range_that_holds_no_slice_or_cannot_be_measured_is_refused() -> None:
+    with pytest.raises(RecipeMismatch, match=r"no slice lies between 7 and 9 \(index\), there are 4"):
+        _exact("ct_bone", 3, 2, slice_range=(7, 9)).apply(_volume())
+    with pytest.raises(RecipeMismatch, match="distances between slices are unknown"):
+        _exact("ct_bone", 3, 2, slice_range=(0, 9), slice_range_in="mm").apply(_volume())
+
+
 def test_every_reason_is_named() -> None:
     image = Image(np.zeros((2, 2, 3), np.uint8), "yxc", modality="MR", unit="stored")
     with pytest.raises(RecipeMismatch) as error:
@@ -226,7 +247,8 @@ def test_recipes_survive_their_json() -> None:
     "wrong",
     [
         {"windows": ((0, 1), (0, 1))}, {"windows": ((0, 0.5),)}, {"size": (0, 4)}, {"percentiles": (5, 5)},
-        {"orientation": "SPS"}, {"resize": "stretch"}, {"window": ()}, {"slices": 0},
+        {"slice_range": (3, 2)}, {"levels": 1}, {"zscore": 0}, {"zscore": 2, "percentiles": (1, 99)},
+        {"window_function": "sigmoid"}, {"orientation": "SPS"}, {"resize": "stretch"}, {"window": ()}, {"slices": 0},
     ],
 )  # fmt: skip
 def test_wrong_settings_are_refused(wrong: dict[str, Any]) -> None:

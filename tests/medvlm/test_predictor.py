@@ -217,7 +217,7 @@ def test_a_pickle_in_place_of_weights_is_refused_and_never_run(
 
 def test_an_image_without_a_recipe_is_refused_with_the_reasons(tiny: Any, pixels: Any) -> None:
     from medvlm.identity import Identity
-    from medvlm.intensity import RECIPES
+    from medvlm.recipes import RECIPES
 
     model, processor = tiny
     processor.image_processor.recipes = [RECIPES["ct"].model_dump(mode="json")]

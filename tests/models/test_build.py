@@ -7,8 +7,8 @@ import pytest
 import torch
 from transformers import AutoConfig, AutoModelForCausalLM, SiglipVisionModel
 
-from medvlm.intensity import RECIPES
 from medvlm.models import build_vlm, count_parameters, plan_source, plan_vlm, tiny_decoder, tiny_vlm
+from medvlm.recipes import RECIPES
 from medvlm.study import WeightsError
 
 MEDSIGLIP = {"name": "siglip"}

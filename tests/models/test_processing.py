@@ -8,9 +8,9 @@ import PIL.Image
 import pytest
 import torch
 
-from medvlm.intensity import RECIPES
 from medvlm.models import MedVLMImageProcessor, check_tokens, max_positions
 from medvlm.models.processing import flat_images, flat_videos
+from medvlm.recipes import RECIPES
 from medvlm.study import Image, ImageError, RecipeMismatch, SampleError
 
 

@@ -11,7 +11,8 @@ import pydicom.pixels.processing
 import pytest
 
 from medvlm.datamodules import readers
-from medvlm.intensity import DEFAULT_RECIPES, RECIPES, choose_recipe
+from medvlm.intensity import choose_recipe
+from medvlm.recipes import DEFAULT_RECIPES, RECIPES
 from medvlm.study import ImageError
 
 read_image: Any = readers.read_image  # tests look into the pixels of any type

@@ -12,8 +12,8 @@ import pytest
 from numpy.typing import NDArray
 
 from medvlm.datamodules import readers
-from medvlm.intensity import RECIPES
 from medvlm.orientation import to_orientation
+from medvlm.recipes import RECIPES
 from medvlm.study import GeometryError, Image, ImageError
 
 read_image: Any = readers.read_image  # tests look into the pixels of any type
