@@ -20,8 +20,6 @@ def quiet_trainer(**settings: Any) -> lightning.Trainer:
     off: dict[str, Any] = dict.fromkeys(
         ("logger", "enable_progress_bar", "enable_checkpointing", "enable_model_summary"), False
     )
-        ("logger", "enable_progress_bar", "enable_checkpointing", "enable_model_summary"), False
-    )
     return lightning.Trainer(accelerator="cpu", inference_mode=False, **off, **settings)
 
 
