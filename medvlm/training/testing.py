@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, cast
 
 import lightning
 import torch
@@ -55,6 +55,8 @@ def test_loop(trainer: lightning.Trainer) -> Loop:
 
     def loop(examination: Examination) -> None:
         if batches := examination.batches():
-            trainer.test(Examined(examination), DataLoader(batches, batch_size=None, collate_fn=list), verbose=False)
+            trainer.test(
+                Examined(examination), DataLoader(cast(Any, batches), batch_size=None, collate_fn=list), verbose=False
+            )
 
     return loop
