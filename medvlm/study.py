@@ -86,16 +86,31 @@ class Image:
 
 
 @dataclass(frozen=True, slots=True)
+class Region:
+    """A rectangle of a whole slide, and the size at which it is shown.
+
+    Attributes:
+        box: ``(x0, y0, x1, y1)`` in pixels of level 0, the finest one.
+        size: Height and width of the picture, in pixels.
+    """
+
+    box: tuple[int, int, int, int]
+    size: tuple[int, int]
+
+
+@dataclass(frozen=True, slots=True)
 class ImageRef:
     """Where the pixels of a sample are; nothing is read until they are asked for.
 
     Attributes:
-        path: A file (DICOM, NIfTI, PNG, JPEG) or a folder of slices.
+        path: A file (DICOM, NIfTI, PNG, JPEG, slide) or a folder of slices.
         volume: Whether the path holds a volume (shown to the model as a video of slices).
+        region: Which part of a whole slide is shown; None for all of it, and for everything else.
     """
 
     path: Path
     volume: bool = False
+    region: Region | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import zlib
 from pathlib import Path
 from typing import Literal
@@ -10,10 +11,15 @@ from medvlm.study import ImageError
 
 from .common import describe
 
-Kind = Literal["dicom", "nifti", "picture"]
+Kind = Literal["dicom", "nifti", "picture", "slide"]
 
 HEAD = 1024
 """Bytes that are enough to tell."""
+
+_SLIDES = (b"II*\x00", b"MM\x00*", b"II+\x00", b"MM\x00+", b"ZISRAWFILE")
+"""TIFF and BigTIFF in both byte orders (SVS, NDPI, SCN, BIF and generic pyramids), and CZI."""
+_WHOLE_SLIDE = re.compile(rb"1\.2\.840\.10008\.5\.1\.4\.1\.1\.77\.1\.6(?![.0-9])")
+"""VL Whole Slide Microscopy Image Storage (PS3.4 B.5), as (0002,0002) and (0008,0016) hold it."""
 
 
 def kind_of(head: bytes) -> Kind | None:
@@ -30,13 +36,15 @@ def kind_of(head: bytes) -> Kind | None:
         return "dicom"
     if head.startswith((b"\x89PNG\r\n\x1a\n", b"\xff\xd8\xff")):
         return "picture"
+    if head.startswith(_SLIDES):
+        return "slide"
     if _is_nifti(head) or (head.startswith(b"\x1f\x8b") and _is_nifti(_gunzip(head))):
         return "nifti"
     return "dicom" if _is_bare_dicom(head) else None
 
 
 def kind_of_file(path: Path) -> Kind:
-    """Tell a file by its content.
+    """Tell a file by its content; a DICOM whole slide is a ``slide``.
 
     Args:
         path: An existing file.
@@ -49,8 +57,8 @@ def kind_of_file(path: Path) -> Kind:
     kind = kind_of(head)
     if kind is None:
         what = describe(head)
-        raise ImageError(f"{path} is no image: it looks like {what}; expected DICOM, NIfTI, PNG or JPEG.")
-    return kind
+        raise ImageError(f"{path} is no image: it looks like {what}; expected DICOM, NIfTI, a slide, PNG or JPEG.")
+    return "slide" if kind == "dicom" and _WHOLE_SLIDE.search(head) else kind
 
 
 def _gunzip(head: bytes) -> bytes:
