@@ -10,7 +10,7 @@ import PIL.Image
 import pytest
 import torch
 
-from medvlm.datamodules.cache import PixelCache, fingerprint
+from medvlm.datamodules.cache import PixelCache, _made_by, fingerprint
 from medvlm.study import Image, ImageError, ImageRef
 
 
@@ -53,10 +53,60 @@ def test_the_disk_serves_a_second_run_and_never_another_recipe(tmp_path: Path) -
 def test_a_cut_off_entry_is_made_again(tmp_path: Path) -> None:
     image, folder = grey(tmp_path / "a.png", 10), tmp_path / "cache"
     PixelCache(mean, recipe="r", folder=folder)(image)
-    (entry,) = folder.iterdir()
+    (entry,) = folder.glob("??/*.npy")
     for size in (0, 20, entry.stat().st_size - 1):
         entry.write_bytes(entry.read_bytes()[:size])
         assert PixelCache(mean, recipe="r", folder=folder)(image).item() == 10
+
+
+def test_a_change_that_hides_behind_size_and_date_is_seen(tmp_path: Path) -> None:
+    image, folder = grey(tmp_path / "a.png", 10), tmp_path / "cache"
+    os.utime(image.path, ns=(1, 1))
+    size = image.path.stat().st_size
+    assert PixelCache(mean, recipe="r", folder=folder)(image).item() == 10
+    cache = PixelCache(mean, recipe="r", folder=folder)
+    assert cache(image).item() == 10
+    grey(image.path, 20)
+    os.utime(image.path, ns=(1, 1))
+    assert image.path.stat().st_size == size
+    assert cache(image).item() == 20
+    assert PixelCache(mean, recipe="r", folder=folder)(image).item() == 20
+
+
+def test_a_moved_file_is_known_by_its_content(tmp_path: Path) -> None:
+    cache, image = PixelCache(mean), grey(tmp_path / "a.png", 10)
+    cache(image)
+    assert cache(ImageRef(image.path.rename(tmp_path / "b.png"))).item() == 10
+    assert cache.decoded == 1
+
+
+@pytest.mark.parametrize("colour", [False, True])
+@pytest.mark.parametrize("depth", [None, 2])
+def test_what_comes_back_is_what_went_in_bit_by_bit(tmp_path: Path, colour: bool, depth: int | None) -> None:
+    draw = torch.Generator().manual_seed(0)
+    shape = (*([] if depth is None else [depth]), 3, 7, 5)
+    made = torch.randn(shape, generator=draw)
+    if not colour:
+        made[:] = made[..., :1, :, :].clone()
+    made.view(-1)[0], made.view(-1)[5] = -0.0, float("nan")
+    made = made if colour else made[..., :1, :, :].expand(shape)
+    image = grey(tmp_path / "a.png", 1)
+    for run in range(3):
+        cache = PixelCache(lambda _: made, recipe="r", folder=tmp_path / "cache")
+        found = cache(image)
+        assert found.numpy().tobytes() == made.numpy().tobytes()
+        assert cache.decoded == (run == 0)
+        assert found.untyped_storage().nbytes() == made.numel() * 4 // (1 if colour else 3)
+
+
+def test_other_code_never_reads_what_earlier_code_made(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    image, folder = grey(tmp_path / "a.png", 10), tmp_path / "cache"
+    PixelCache(mean, recipe="r", folder=folder)(image)
+    monkeypatch.setattr("medvlm.datamodules.cache.version", lambda name: "another")
+    _made_by.cache_clear()
+    later = PixelCache(mean, recipe="r", folder=folder)
+    _made_by.cache_clear()
+    assert (later(image).item(), later.decoded) == (10, 1)
 
 
 def test_what_was_used_longest_ago_goes_first(tmp_path: Path) -> None:

@@ -1,0 +1,87 @@
+"""Names by content: hashed once, never stale."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from pathlib import Path
+
+import pytest
+
+from medvlm.datamodules import content
+from medvlm.datamodules.content import Digests
+from medvlm.study import ImageError
+
+
+@pytest.fixture
+def hashed(monkeypatch: pytest.MonkeyPatch) -> list[Path]:
+    """The files that are hashed, in order; a file settles at once."""
+    seen: list[Path] = []
+
+    def note(path: Path) -> str:
+        seen.append(path)
+        return hashlib.sha256(path.read_bytes()).hexdigest()
+
+    monkeypatch.setattr(content, "sha256_file", note)
+    monkeypatch.setattr(content, "SETTLED_S", -1.0)
+    return seen
+
+
+def test_a_file_is_named_by_its_bytes(tmp_path: Path) -> None:
+    (tmp_path / "a").write_bytes(b"abc")
+    assert Digests()(tmp_path / "a") == "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad"  # FIPS 180-4
+
+
+def test_another_process_finds_the_hash_in_the_journal(tmp_path: Path, hashed: list[Path]) -> None:
+    (tmp_path / "a").write_bytes(b"abc")
+    names = [Digests(tmp_path / "journal")(tmp_path / "a") for _ in range(2)]
+    assert names[0] == names[1]
+    assert len(hashed) == 1
+
+
+def test_a_journal_that_was_cut_off_or_damaged_costs_a_hash_and_no_more(tmp_path: Path, hashed: list[Path]) -> None:
+    journal = tmp_path / "journal"
+    (tmp_path / "a").write_bytes(b"abc")
+    name = Digests(journal)(tmp_path / "a")
+    line = journal.read_bytes()
+    for damaged in (line[:40], line.replace(name[:4].encode(), b"0000"), b"\xff\n" + line[:-2], b""):
+        journal.write_bytes(damaged)
+        assert Digests(journal)(tmp_path / "a") == name
+    assert len(hashed) == 5
+
+
+def test_a_changed_file_is_hashed_again_even_with_its_old_date(tmp_path: Path, hashed: list[Path]) -> None:
+    (tmp_path / "a").write_bytes(b"abc")
+    os.utime(tmp_path / "a", (1, 1))
+    digests = Digests()
+    before = digests(tmp_path / "a")
+    (tmp_path / "a").write_bytes(b"abd")
+    os.utime(tmp_path / "a", (1, 1))
+    assert digests(tmp_path / "a") != before
+
+
+def test_a_file_that_may_still_change_is_hashed_each_time(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(content, "SETTLED_S", 60.0)
+    (tmp_path / "a").write_bytes(b"abc")
+    digests = Digests(tmp_path / "journal")
+    digests(tmp_path / "a")
+    assert not (tmp_path / "journal").exists()
+
+
+def test_a_header_without_pixels_changes_with_the_file_beside_it(tmp_path: Path) -> None:
+    (tmp_path / "a.mhd").write_text("ElementDataFile = a.raw")
+    (tmp_path / "a.raw").write_bytes(b"1")
+    before = Digests()(tmp_path / "a.mhd")
+    (tmp_path / "a.raw").write_bytes(b"2")
+    assert Digests()(tmp_path / "a.mhd") != before
+
+
+def test_a_folder_is_named_by_its_files_and_an_absent_one_refused(tmp_path: Path) -> None:
+    for folder in ("x", "y"):
+        (tmp_path / folder).mkdir()
+        (tmp_path / folder / "1").write_bytes(b"1")
+    assert Digests()(tmp_path / "x") == Digests()(tmp_path / "y")
+    (tmp_path / "y" / "2").write_bytes(b"2")
+    assert Digests()(tmp_path / "x") != Digests()(tmp_path / "y")
+    with pytest.raises(ImageError, match="found nothing there"):
+        Digests()(tmp_path / "z")
