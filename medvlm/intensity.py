@@ -17,7 +17,8 @@ from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
 from medvlm.orientation import as_displayed, check_letters, same_plane, to_orientation
-from medvlm.resizing import RESIZE, Floats, resample
+from medvlm.resampling import resample, resampled_shape
+from medvlm.resizing import RESIZE, Floats
 from medvlm.study import Image, RecipeMismatch
 from medvlm.windowing import (
     WindowFunction,
@@ -204,18 +205,21 @@ class IntensityRecipe(BaseModel):
         """
         if self.orientation is not None and image.orientation is not None:
             image = to_orientation(image, self._letters(image, image.orientation))
+        every = self.slices is None and self.slice_range is None
         if image.is_volume and self.spacing is not None:
-            image = resample(image, self.spacing)
-        if image.axes[0] not in "zt" or (self.slices is None and self.slice_range is None):
+            count = resampled_shape(image, self.spacing)[0]
+            chosen = None if every else self._chosen(count, self.spacing[0])
+            return resample(image, self.spacing, planes=chosen)
+        if image.axes[0] not in "zt" or every:
             return image
-        return replace(image, array=image.array[self._chosen(image)])
+        step = image.spacing[0] if image.is_volume and image.spacing else 1.0
+        return replace(image, array=image.array[self._chosen(len(image.array), step)])
 
-    def _chosen(self, image: Image) -> NDArray[np.intp]:
-        """Indices of the slices (or frames) that are shown."""
-        count = len(image.array)
+    def _chosen(self, count: int, step: float) -> list[int]:
+        """Indices of the slices (or frames) that are shown, of ``count`` that lie ``step`` mm apart."""
         inside = np.arange(count)
         if self.slice_range is not None:
-            step = image.spacing[0] if self.slice_range_in == "mm" and image.spacing else 1.0
+            step = step if self.slice_range_in == "mm" else 1.0
             inside = slices_between(count, step, *self.slice_range)
             if not inside.size:
                 first, last = self.slice_range
@@ -223,7 +227,8 @@ class IntensityRecipe(BaseModel):
                     f"Recipe {self.name!r} does not fit: no slice lies between {first:g} and {last:g} "
                     f"({self.slice_range_in}), there are {count} in {count * step:g}."
                 )
-        return inside if self.slices is None else inside[even_slices(len(inside), self.slices)]
+        shown = inside if self.slices is None else inside[even_slices(len(inside), self.slices)]
+        return [int(index) for index in shown]
 
     def _plane(
         self, plane: NDArray[Any], limits: Sequence[tuple[float, float]], inverted: bool, aspect: float

@@ -1,15 +1,12 @@
-"""Bringing planes and volumes to a size: squashed, padded in true proportions, cropped, or resampled to millimetres."""
+"""Bringing planes to a size in pixels: squashed, padded in true proportions, or cropped."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import replace
 from typing import TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
-
-from medvlm.study import Image, RecipeMismatch
 
 Floats: TypeAlias = NDArray[np.float32]
 
@@ -71,22 +68,3 @@ RESIZE: dict[str, Callable[[Floats, tuple[int, int], float], Floats]] = {
     "pad": pad,
     "crop": crop,
 }
-
-
-def resample(image: Image, spacing: tuple[float, float, float]) -> Image:
-    """Resample a volume to a voxel size, linearly.
-
-    Args:
-        image: A ``zyx`` volume whose spacing is known.
-        spacing: Wanted millimetres along z, y, x.
-    """
-    from scipy import ndimage  # type: ignore[import-untyped, unused-ignore]
-
-    if image.spacing is None:
-        raise RecipeMismatch("Spacing is unknown: the volume cannot be resampled.")
-    shape = [
-        max(1, round(n * own / new)) for n, own, new in zip(image.array.shape, image.spacing, spacing, strict=True)
-    ]
-    zoom = [new / old for new, old in zip(shape, image.array.shape, strict=True)]
-    array = ndimage.zoom(image.array.astype(np.float32), zoom, order=1, mode="nearest", grid_mode=True)
-    return replace(image, array=array, spacing=spacing)
