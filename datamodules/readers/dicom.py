@@ -3,23 +3,34 @@
 from __future__ import annotations
 
 import io
+import zlib
 from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 from pydicom import Dataset, dcmread
 from pydicom.errors import BytesLengthException
-from pydicom.pixels.processing import apply_color_lut
 from pydicom.pixels.utils import pixel_array
-from pydicom.uid import ExplicitVRBigEndian, ExplicitVRLittleEndian, ImplicitVRLittleEndian
+from pydicom.uid import (
+    DeflatedExplicitVRLittleEndian,
+    ExplicitVRBigEndian,
+    ExplicitVRLittleEndian,
+    ImplicitVRLittleEndian,
+    MediaStorageDirectoryStorage,
+)
 
 from medvlm.study import Image, ImageError
 
-from .common import READ_ERRORS, Array, fill_nan, fingerprint, narrow, refuse_size
-from .values import apply_modality_lut, apply_voi, plane_letters, spacing_of, unit_of, windows_of
+from .color import as_color
+from .common import READ_ERRORS, Array, fill_nan, fingerprint, refuse_size
+from .frames import stack_frames
+from .objects import class_of, is_video, note_of, why_no_image
+from .values import apply_modality_lut, apply_voi, is_inverted, plane_letters, spacing_of, unit_of, windows_of
 
-_LITTLE = ("1.2.840.10008.1.2", "1.2.840.10008.1.2.1")
-_UNCOMPRESSED = (*_LITTLE, "1.2.840.10008.1.2.2", "1.2.840.10008.1.2.1.99")
+_LITTLE = (ImplicitVRLittleEndian, ExplicitVRLittleEndian, DeflatedExplicitVRLittleEndian)
+_UNCOMPRESSED = (*_LITTLE, ExplicitVRBigEndian)
+_META = 4096
+"""Bytes within which the file's own header names the transfer syntax."""
 DICOM_ERRORS = (*READ_ERRORS, BytesLengthException)
 PIXELS = ("PixelData", "FloatPixelData", "DoubleFloatPixelData")
 
@@ -38,7 +49,8 @@ _TAGS = (
     "BluePaletteColorLookupTableData", "SegmentedRedPaletteColorLookupTableData",
     "SegmentedGreenPaletteColorLookupTableData", "SegmentedBluePaletteColorLookupTableData",
     "PaletteColorLookupTableUID", "ExtendedOffsetTable", "ExtendedOffsetTableLengths",
-    "SharedFunctionalGroupsSequence", "PerFrameFunctionalGroupsSequence",
+    "SharedFunctionalGroupsSequence", "PerFrameFunctionalGroupsSequence", "PresentationLUTShape",
+    "PixelIntensityRelationship", "GridFrameOffsetVector", "DoseGridScaling", "DoseUnits",
 )  # fmt: skip
 
 
@@ -71,16 +83,37 @@ def open_dicom(data: bytes | Path, name: str, tags: tuple[str, ...], *, header: 
     """
     try:
         source = io.BytesIO(data) if isinstance(data, bytes) else data
+        _refuse_inflated(data, name)
         dataset = dcmread(source, force=True, stop_before_pixels=header, specific_tags=list(tags))
+    except ImageError:
+        raise
     except DICOM_ERRORS as error:
         raise ImageError(f"{name}: a broken DICOM file ({_brief(error)}).") from error
-    if not len(dataset):
-        raise ImageError(f"{name}: a DICOM file without content, probably cut off after its header.")
+    if not len(dataset) and class_of(dataset) != MediaStorageDirectoryStorage:
+        raise ImageError(f"{name}: a DICOM file with nothing of an image in it, perhaps cut off after its header.")
     if "TransferSyntaxUID" not in dataset.file_meta:
         implicit, little = dataset.original_encoding
         explicit = ExplicitVRLittleEndian if little else ExplicitVRBigEndian
         dataset.file_meta.TransferSyntaxUID = ImplicitVRLittleEndian if implicit else explicit
     return dataset
+
+
+def _refuse_inflated(data: bytes | Path, name: str) -> None:
+    """Refuse a deflated file (PS3.5 A.5) that unpacks to more than the limit; pydicom unpacks without one."""
+    if isinstance(data, Path):
+        with data.open("rb") as file:
+            if f"{DeflatedExplicitVRLittleEndian}".encode() not in file.read(_META):
+                return
+        data = data.read_bytes()
+    start = data[:_META].find(f"{DeflatedExplicitVRLittleEndian}".encode())
+    if start < 0 or data[128:140] != b"DICM\x02\x00\x00\x00UL\x04\x00":
+        return
+    unpack, total = zlib.decompressobj(-zlib.MAX_WBITS), 0
+    rest = data[144 + int.from_bytes(data[140:144], "little") :]
+    while rest and not unpack.eof:
+        total += len(unpack.decompress(rest, 2**22))
+        refuse_size(name, total, what="unpacked content")
+        rest = unpack.unconsumed_tail
 
 
 def image_of(dataset: Dataset, data: bytes, name: str, modality: str | None) -> Image:
@@ -120,12 +153,13 @@ def _interpret(dataset: Dataset, data: bytes, name: str, modality: str | None) -
         spacing=spacing,
         orientation=plane_letters(dataset),
         source=fingerprint("dicom", str(uid).encode()) if uid else fingerprint("file", data),
-        notes=notes + more,
+        notes=notes + more + note_of(dataset),
     )
     if photometric.startswith("MONOCHROME"):
-        return _gray(image, dataset, photometric)
+        image = _gray(image, dataset)
+        return stack_frames(image, dataset) if frames else image
     if photometric == "PALETTE COLOR" or (stored.shape[-1] == 3 and photometric.startswith(("RGB", "YBR"))):
-        return _color(image, dataset, photometric)
+        return as_color(image, dataset)
     raise ImageError(f"{name}: photometric interpretation {photometric or 'absent'!r} is not supported.")
 
 
@@ -142,8 +176,9 @@ def stored_values(dataset: Dataset, name: str) -> Array:
     syntax = dataset.file_meta.TransferSyntaxUID
     keyword = next((key for key in PIXELS if dataset.get(key)), None)
     if keyword is None or not dataset.get("Rows") or not dataset.get("Columns"):
-        kind = getattr(dataset.get("SOPClassUID"), "name", "of no known class")
-        raise ImageError(f"{name}: a DICOM object without pixels ({kind}); expected an image.")
+        raise ImageError(f"{name}: {why_no_image(dataset)}.")
+    if is_video(syntax):
+        raise ImageError(f"{name}: a film ({syntax.name}); export its frames as pictures and give those.")
     bits = int(dataset.get("BitsAllocated") or {"FloatPixelData": 32, "DoubleFloatPixelData": 64}.get(keyword, 8))
     samples, frames = int(dataset.get("SamplesPerPixel") or 1), int(dataset.get("NumberOfFrames") or 1)
     count = dataset.Rows * dataset.Columns * samples * frames
@@ -165,57 +200,31 @@ def _is_subsampled(dataset: Dataset) -> bool:
 
 
 def _native(dataset: Dataset, count: int) -> Array:
-    """Uncompressed gray values, straight from the bytes; bits above the stored ones (old overlays) are cleared."""
+    """Uncompressed gray values, straight from the bytes; bits beside the stored ones (old overlays) are cleared."""
     size, stored = dataset.BitsAllocated, int(dataset.get("BitsStored") or dataset.BitsAllocated)
+    high = int(dataset.get("HighBit") or stored - 1)
+    if not 0 < stored <= size or not stored <= high + 1 <= size:
+        stored, high = size, size - 1
     signed = dataset.get("PixelRepresentation") == 1
     array = np.frombuffer(dataset.PixelData, f"<{'i' if signed else 'u'}{size // 8}", count)
     if stored < size:
-        array = (array << (size - stored)) >> (size - stored)
+        array = (array << (size - 1 - high)) >> (size - stored)
     shape: tuple[int, ...] = (dataset.Rows, dataset.Columns)
     frames = int(dataset.get("NumberOfFrames") or 1)
     return array.reshape((frames, *shape) if frames > 1 else shape)
 
 
-def _gray(image: Image, dataset: Dataset, photometric: str) -> Image:
-    inverted = photometric == "MONOCHROME1"
+def _gray(image: Image, dataset: Dataset) -> Image:
+    """Modality LUT, then VOI; inversion, which comes last, is left to the recipe (PS3.4 N.2)."""
+    inverted, odd = is_inverted(dataset)
     array, more = fill_nan(apply_modality_lut(image.array, dataset))
-    windows, odd = windows_of(dataset)
+    windows, left = windows_of(dataset)
     unit, assumed = unit_of(dataset, image.modality, windows)
-    notes = image.notes + more + odd + assumed
+    notes = image.notes + more + odd + left + assumed
     shown = None if unit == "HU" else apply_voi(array, dataset)
     if shown is not None:
         array, windows, unit, notes = shown[0], (), "display", (*notes, shown[1])
     return replace(image, array=array, unit=unit, inverted=inverted, windows=windows, notes=notes)
-
-
-def _color(image: Image, dataset: Dataset, photometric: str) -> Image:
-    array: Array = image.array
-    if photometric == "PALETTE COLOR":
-        array = _look_up(array, dataset)
-    else:
-        array = _stretch(array, int(dataset.get("BitsStored") or dataset.BitsAllocated))
-    if array.dtype.itemsize > 2:  # 32 bits a colour: no screen shows more than 16
-        array = (array >> 16).astype(np.uint16)
-    return replace(image, array=narrow(array), axes=image.axes + "c", unit="display")
-
-
-def _look_up(array: Array, dataset: Dataset) -> Array:
-    """Colours of a palette; pydicom leaves the byte order of its tables to us (of segmented ones it does not)."""
-    if not dataset.original_encoding[1]:
-        for color in ("Red", "Green", "Blue"):
-            if table := dataset.get(f"{color}PaletteColorLookupTableData"):
-                swapped = np.frombuffer(table, ">u2").astype("<u2").tobytes()
-                setattr(dataset, f"{color}PaletteColorLookupTableData", swapped)
-    return _stretch(apply_color_lut(array, dataset), int(dataset.RedPaletteColorLookupTableDescriptor[2]))
-
-
-def _stretch(array: Array, bits: int) -> Array:
-    """Make the largest value of ``bits`` the largest of the type, as display values are."""
-    top = int(np.iinfo(array.dtype).max)
-    if top == 2**bits - 1 or array.max() > 2**bits - 1:
-        return array
-    stretched: Array = array.astype(np.float32) * np.float32(top / (2**bits - 1))
-    return np.rint(stretched).astype(array.dtype)
 
 
 def _brief(error: BaseException) -> str:
