@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 import torch
-from transformers import AutoTokenizer, GenerationConfig, PreTrainedTokenizerBase
+from transformers import GenerationConfig, PreTrainedTokenizerBase
 
 from medvlm.intensity import IntensityRecipe
 from medvlm.recipes import default_recipes
@@ -17,7 +17,7 @@ from .encoders import EncoderSpec, encoder_spec, list_encoders
 from .image_processing import MedVLMImageProcessor, MedVLMVideoProcessor
 from .modeling import MedVLMForConditionalGeneration, new_compressor, new_projector
 from .processing import MedVLMProcessor
-from .tokenizer import IMAGE, VOLUME, add_placeholders, chat_template
+from .tokenizer import IMAGE, VOLUME, add_placeholders, chat_template, load_tokenizer
 
 Options = Mapping[str, Any]
 
@@ -50,7 +50,7 @@ def build_vlm(
         dtype: Number type of the weights; that of the pretrained decoder, else float32, if None.
 
     Raises:
-        WeightsError: If the decoder cannot be composed.
+        WeightsError: If the decoder cannot be composed, or has no tokenizer.
         ValueError: If an option is unknown or its numbers do not fit; the message names it.
     """
     spec = find_spec(encoder)
@@ -125,7 +125,7 @@ def _text_tokenizer(tokenizer: str | PreTrainedTokenizerBase | None, decoder: st
     source = tokenizer or decoder
     if not isinstance(source, str):
         raise ValueError("A decoder that is given by numbers has no tokenizer: give tokenizer=train_tokenizer(texts).")
-    return add_placeholders(AutoTokenizer.from_pretrained(source))
+    return load_tokenizer(source)
 
 
 def _empty(config: MedVLMConfig) -> MedVLMForConditionalGeneration:

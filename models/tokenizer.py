@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from pathlib import Path
 
 from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
 from transformers import AddedToken, AutoTokenizer, PreTrainedTokenizerBase, PreTrainedTokenizerFast
+
+from medvlm.study import WeightsError
 
 from .templates import SHORT, with_images
 
 IMAGE, VOLUME, PAD, END = "<image>", "<volume>", "<|pad|>", "<|end|>"
 ROLES = ("<|system|>", "<|user|>", "<|assistant|>")
+TOKENIZER_FILES = ("tokenizer.json", "tokenizer.model", "vocab.json", "vocab.txt")
 TAGS = ("<think>", "</think>", "<answer>", "</answer>")
 
 
@@ -72,7 +76,16 @@ def add_placeholders(tokenizer: PreTrainedTokenizerBase) -> PreTrainedTokenizerB
 
 
 def load_tokenizer(source: str) -> PreTrainedTokenizerBase:
-    """The tokenizer of a folder or Hub name, with the placeholders added."""
+    """The tokenizer of a folder or Hub name, with the placeholders added.
+
+    Raises:
+        WeightsError: If a folder holds no tokenizer; transformers would make one without words of its configuration.
+    """
+    if (folder := Path(source)).is_dir() and not any((folder / name).is_file() for name in TOKENIZER_FILES):
+        raise WeightsError(
+            f"{source} holds no tokenizer (none of {', '.join(TOKENIZER_FILES)}): copy the decoder's there, or name "
+            "one with model.tokenizer=FOLDER."
+        )
     return add_placeholders(AutoTokenizer.from_pretrained(source))
 
 

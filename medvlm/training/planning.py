@@ -23,7 +23,6 @@ from medvlm.training.build import intensity_recipes, training_texts
 
 LOOKED_AT = 256  # samples of a stage whose tokens are counted
 CHARACTERS = 4  # characters of a token, where no tokenizer is at hand
-TOKENIZER_FILES = ("tokenizer.json", "tokenizer.model", "vocab.json", "vocab.txt")
 
 
 @dataclass(frozen=True, slots=True)
@@ -145,8 +144,6 @@ def _processor(recipe: Recipe, config: Any, samples: Sequence[Sample]) -> Any:
     if source is not None:
         if not Path(source).is_dir():
             raise WeightsError(f"that of {source} would be downloaded")
-        if not any((Path(source) / file).is_file() for file in TOKENIZER_FILES):
-            raise WeightsError(f"{source} has none of {', '.join(TOKENIZER_FILES)}")
         with explained(source):
             tokenizer = load_tokenizer(source)
     else:

@@ -145,3 +145,10 @@ def test_plan_of_a_saved_model(vlm: Any, tmp_path: Path) -> None:
     plan = plan_source(tmp_path)
     assert plan.parameters == count_parameters(vlm[0])
     assert plan.total == sum(p.numel() for p in vlm[0].parameters())
+
+
+def test_a_decoder_without_a_tokenizer_is_refused(decoder_folder: Path) -> None:
+    for file in decoder_folder.glob("tokenizer*"):
+        file.unlink()
+    with pytest.raises(WeightsError, match="holds no tokenizer"):
+        build_vlm(decoder=str(decoder_folder))
