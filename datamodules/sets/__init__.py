@@ -6,7 +6,7 @@ A set is one file with its loader and its ``CARD`` (licence, access, counts); ``
 Examples:
     >>> load_set("vqa-rad", ".", "test")  # doctest: +ELLIPSIS
     Traceback (most recent call last):
-    ValueError: set 'vqa-rad' is unknown; did you mean 'vqa_rad'? Known: vqa_rad, slake, ...
+    ValueError: set 'vqa-rad' is unknown; did you mean 'vqa_rad'? Known: vqa_rad, vqa_rad_hf, ...
 """
 
 from __future__ import annotations
@@ -17,7 +17,19 @@ from typing import Any
 
 from medvlm.study import Sample
 
-from . import jsonl, phantom, rexvqa, slake, vqa_rad
+from . import (
+    jsonl,
+    medxpert,
+    omnimed,
+    pathvqa,
+    phantom,
+    pmc_vqa,
+    quilt_vqa,
+    rexvqa,
+    slake,
+    vqa_rad,
+    vqa_rad_hf,
+)
 from .cards import SetCard, check_counts
 from .records import LoadReport, UnusableRecordError, check_options, one_of
 
@@ -25,8 +37,16 @@ __all__ = ["SETS", "LoadReport", "SetCard", "UnusableRecordError", "load_set"]
 
 CARDS = (
     vqa_rad.CARD,
+    vqa_rad_hf.CARD,
     slake.CARD,
+    pathvqa.CARD,
+    pmc_vqa.CARD,
+    omnimed.CARD,
+    medxpert.CARD_MM,
+    medxpert.CARD_TEXT,
+    quilt_vqa.CARD,
     rexvqa.CARD,
+    *radiology.CARDS,
     jsonl.CARD,
     phantom.THORAX,
 )

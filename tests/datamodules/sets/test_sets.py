@@ -83,7 +83,7 @@ def test_every_set_says_that_its_folder_is_missing(tmp_path: Path) -> None:
 
 
 def test_the_names_of_the_sets() -> None:
-    assert list(SETS) == ["vqa_rad", "slake", "rexvqa", "jsonl", "thorax"]
+    assert {"vqa_rad", "slake", "rexvqa", "jsonl", "thorax"} <= set(SETS)
     with pytest.raises(ValueError, match="did you mean 'slake'"):
         load_set("Slake", ".", "test")
 
