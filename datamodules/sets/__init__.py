@@ -46,7 +46,6 @@ CARDS = (
     medxpert.CARD_TEXT,
     quilt_vqa.CARD,
     rexvqa.CARD,
-    *radiology.CARDS,
     jsonl.CARD,
     phantom.THORAX,
 )
