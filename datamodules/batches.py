@@ -84,7 +84,7 @@ class StepSampler:
         first = step * self.batch_size
         places = range(first + self.rank, first + self.batch_size, self.world_size)
         return [
-            (place // self.n_items, int(self._order(place // self.n_items)[place % self.n_items])) for place in places
+            (place // self.n_items, int(self.order(place // self.n_items)[place % self.n_items])) for place in places
         ]
 
     def batch(self, step: int) -> list[int]:
@@ -98,7 +98,7 @@ class StepSampler:
             yield self.batch(step)
             step += 1
 
-    def _order(self, epoch: int) -> NDArray[np.int64]:
+    def order(self, epoch: int) -> NDArray[np.int64]:
         """Return the permutation of an epoch; the last two are kept, for a batch may touch two."""
         if epoch not in self._orders:
             for old in [other for other in self._orders if abs(other - epoch) > 1]:

@@ -1,4 +1,4 @@
-"""The Lightning data module: a set by name, its questions grouped by image, an order that resumes exactly."""
+"""The Lightning data module: one set or a mixture, questions grouped by image, an order that resumes exactly."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ from torch.utils.data import DataLoader, Dataset
 from medvlm.study import Sample
 
 from .batches import StepSampler, group_by_image
+from .mixture import Mixture, MixtureSampler
 from .sets import LoadReport, load_set
 from .splits import shared_groups, split_by_group, split_hash
 
@@ -44,9 +45,9 @@ class Groups(Dataset[Drawn]):
 
 
 class DrawSampler:
-    """Gives a loader the (epoch, index) pairs of a ``StepSampler``, from its first step on, without end."""
+    """Gives a loader the (epoch, index) pairs of a sampler, from its first step on, without end."""
 
-    def __init__(self, sampler: StepSampler) -> None:
+    def __init__(self, sampler: StepSampler | MixtureSampler) -> None:
         self.sampler = sampler
 
     def __iter__(self) -> Iterator[list[tuple[int, int]]]:
@@ -57,7 +58,7 @@ class DrawSampler:
 
 
 class StudyData(lightning.LightningDataModule):
-    """Training, validation and test questions of one set, in groups that share their images.
+    """Training, validation and test questions of one set or of several, in groups that share their images.
 
     Attributes:
         samples: The samples of each of ``train``, ``validate`` and ``test``, after ``setup``.
@@ -80,12 +81,13 @@ class StudyData(lightning.LightningDataModule):
         world_size: int = 1,
         options: Mapping[str, Any] | None = None,
         keep: Callable[[Sample], bool] | None = None,
+        mixture: Mixture | None = None,
     ) -> None:
         """Take the settings; nothing is read before ``setup``.
 
         Args:
-            set_name: Name of the set, a key of ``SETS``.
-            root: Where the set is.
+            set_name: Name of the set, a key of ``SETS``; of a mixture, what to call it.
+            root: Where the set is; the parts of a mixture have their own.
             collate: Makes a batch of drawn groups; the floors above know tokens and pixels.
             batch_size: Groups a step, over all ranks.
             validate_share: Share of the training groups to validate on, for a set that has no validate split; 0 uses
@@ -97,9 +99,10 @@ class StudyData(lightning.LightningDataModule):
             world_size: Number of processes.
             options: What the set itself takes.
             keep: Which training samples are drawn; all if None.
+            mixture: Several sets instead of the one.
         """
         super().__init__()
-        self.keep = keep
+        self.keep, self.mixture = keep, mixture
         self.set_name, self.root, self.collate = set_name, root, collate
         self.batch_size, self.validate_share, self.max_questions = batch_size, validate_share, max_questions
         self.num_workers, self.seed, self.rank, self.world_size = num_workers, seed, rank, world_size
@@ -123,10 +126,11 @@ class StudyData(lightning.LightningDataModule):
     def _load(self, split: str) -> None:
         """Read one split; with a validation share, training and validation come from the set's training split."""
         held_out = self.validate_share > 0 and split in ("train", "validate")
-        report = LoadReport()
-        samples = list(
-            load_set(self.set_name, self.root, "train" if held_out else split, report=report, **self.options)
-        )
+        report, source = LoadReport(), "train" if held_out else split
+        if self.mixture is None:
+            samples = list(load_set(self.set_name, self.root, source, report=report, **self.options))
+        else:
+            samples = self.mixture.load(source, report, self.options)
         if not held_out:
             self.samples[split], self.reports[split] = samples, report
             return
@@ -147,15 +151,21 @@ class StudyData(lightning.LightningDataModule):
         return Groups(group_by_image(self.samples[split], max_questions=self.max_questions))
 
     def drawn(self) -> Groups:
-        """Return the groups of the training samples that are kept.
+        """Return the groups of the training samples that are kept, of a mixture part by part.
 
         Raises:
             ValueError: If none is kept.
         """
+        return Groups([group for groups in self._parts().values() for group in groups])
+
+    def _parts(self) -> dict[str, list[list[Sample]]]:
+        """Group the training samples that are kept, by part."""
         samples = [sample for sample in self.samples["train"] if self.keep is None or self.keep(sample)]
         if not samples:
             raise ValueError(f"none of the {len(self.samples['train'])} training samples of {self.set_name!r} is kept")
-        return Groups(group_by_image(samples, max_questions=self.max_questions))
+        if self.mixture is None:
+            return {self.set_name: group_by_image(samples, max_questions=self.max_questions)}
+        return self.mixture.group(samples, self.max_questions)
 
     def train_dataloader(self, start_step: int | None = None) -> DataLoader[Drawn]:
         """Give training batches without end, from a step on.
@@ -163,9 +173,16 @@ class StudyData(lightning.LightningDataModule):
         Args:
             start_step: First step; without it the attribute of the same name.
         """
-        groups = self.drawn()
+        parts = self._parts()
+        groups = Groups([group for found in parts.values() for group in found])
         step = self.start_step if start_step is None else start_step
-        order = StepSampler(len(groups), self.batch_size, self.seed, step, self.rank, self.world_size)
+        place = {"seed": self.seed, "start_step": step, "rank": self.rank, "world_size": self.world_size}
+        order: StepSampler | MixtureSampler
+        if self.mixture is None:
+            order = StepSampler(len(groups), self.batch_size, **place)
+        else:
+            sizes = {name: len(found) for name, found in parts.items()}
+            order = self.mixture.sampler(sizes, batch_size=self.batch_size, **place)
         return DataLoader(groups, batch_sampler=DrawSampler(order), **self._loader())
 
     def val_dataloader(self) -> DataLoader[Drawn]:
