@@ -25,6 +25,7 @@ from . import (
     phantom,
     pmc_vqa,
     quilt_vqa,
+    radiology,
     rexvqa,
     slake,
     vqa_rad,
@@ -46,6 +47,7 @@ CARDS = (
     medxpert.CARD_TEXT,
     quilt_vqa.CARD,
     rexvqa.CARD,
+    *radiology.CARDS,
     jsonl.CARD,
     phantom.THORAX,
 )

@@ -1,0 +1,12 @@
+"""The cards of the chest radiograph and chest CT sets, in the order in which they are listed."""
+
+from __future__ import annotations
+
+from . import mimic_cxr, mimic_vqa
+from .cards import SetCard
+
+CARDS: tuple[SetCard, ...] = (
+    mimic_cxr.CARD,
+    mimic_cxr.JPG_CARD,
+    mimic_vqa.CARD,
+)
