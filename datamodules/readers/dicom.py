@@ -21,6 +21,7 @@ from pydicom.uid import (
 
 from medvlm.study import Image, ImageError
 
+from .codecs import decode_frames
 from .color import as_color
 from .common import READ_ERRORS, Array, fill_nan, fingerprint, refuse_size
 from .frames import stack_frames
@@ -190,7 +191,8 @@ def stored_values(dataset: Dataset, name: str) -> Array:
     if keyword == "PixelData" and samples == 1 and bits in (8, 16) and syntax in _LITTLE:
         return _native(dataset, count)
     try:
-        return np.asarray(pixel_array(dataset))
+        decoded = decode_frames(dataset)
+        return decoded[0] if decoded else np.asarray(pixel_array(dataset))
     except DICOM_ERRORS as error:
         raise ImageError(f"{name}: its {syntax.name} pixels cannot be decoded ({_brief(error)}).") from error
 

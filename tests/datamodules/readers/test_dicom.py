@@ -140,9 +140,12 @@ def test_a_header_without_pixels_names_its_class(data: Path) -> None:
         read_image(data / "dicom_highdicom" / "sr_document.dcm")
 
 
-def test_a_transfer_syntax_without_decoder_is_named(data: Path) -> None:
-    with pytest.raises(ImageError, match=r"1\.2\.840\.10008\.1\.2\.8\.1"):
-        read_image(data / "dicom_pydicom_data" / "liver_deflate.dcm")
+def test_a_transfer_syntax_without_decoder_is_named(data: Path, tmp_path: Path) -> None:
+    known = (data / "dicom_pydicom_data" / "liver_deflate.dcm").read_bytes()
+    path = tmp_path / "unknown.dcm"
+    path.write_bytes(known.replace(b"1.2.840.10008.1.2.8.1", b"1.2.840.10008.1.2.8.9"))
+    with pytest.raises(ImageError, match=r"1\.2\.840\.10008\.1\.2\.8\.9"):
+        read_image(path)
 
 
 @pytest.mark.parametrize("share", [0.2, 0.6, 0.99])

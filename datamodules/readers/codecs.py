@@ -1,0 +1,298 @@
+"""Compressed DICOM frames -> stored values, by the fastest decoder whose result is that of pydicom, bit for bit.
+
+libjpeg-turbo (JPEG, 8 to 16 bits, lossless too), CharLS (JPEG-LS), OpenJPEG (JPEG 2000) and OpenJPH (HTJ2K) come with
+imagecodecs; all are BSD or MIT. Three forms are read that pydicom's plugins cannot: 12-bit JPEG Extended, RLE of 1-bit
+segmentations, deflated frames. A header that claims another size than the attributes is refused before decoding.
+"""
+
+from __future__ import annotations
+
+import zlib
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+from pydicom import Dataset
+from pydicom.encaps import generate_frames, get_frame
+from pydicom.pixels.processing import convert_color_space
+
+from medvlm.study import ImageError
+
+from .codestreams import Codestream, parse_jpeg, parse_jpeg2000
+from .common import Array
+from .reduced import levels_of, shrink_jpeg, shrink_jpeg2000
+
+Family = Literal["jpeg", "jpegls", "j2k", "rle", "deflate"]
+
+_SYNTAXES: dict[str, Family] = {
+    "1.2.840.10008.1.2.4.50": "jpeg",  # baseline, 8 bits
+    "1.2.840.10008.1.2.4.51": "jpeg",  # extended, 8 or 12 bits
+    "1.2.840.10008.1.2.4.57": "jpeg",  # lossless
+    "1.2.840.10008.1.2.4.70": "jpeg",  # lossless, first-order prediction
+    "1.2.840.10008.1.2.4.80": "jpegls",
+    "1.2.840.10008.1.2.4.81": "jpegls",  # near-lossless
+    "1.2.840.10008.1.2.4.90": "j2k",  # lossless
+    "1.2.840.10008.1.2.4.91": "j2k",
+    "1.2.840.10008.1.2.4.201": "j2k",  # HTJ2K, lossless
+    "1.2.840.10008.1.2.4.202": "j2k",  # HTJ2K, lossless, by resolution
+    "1.2.840.10008.1.2.4.203": "j2k",  # HTJ2K
+    "1.2.840.10008.1.2.5": "rle",
+    "1.2.840.10008.1.2.8.1": "deflate",  # deflated image frame compression
+}
+_HIGH_THROUGHPUT = ("1.2.840.10008.1.2.4.201", "1.2.840.10008.1.2.4.202", "1.2.840.10008.1.2.4.203")
+_PHOTOMETRIC = ("MONOCHROME1", "MONOCHROME2", "PALETTE COLOR", "RGB", "YBR_FULL", "YBR_FULL_422", "YBR_RCT", "YBR_ICT")
+
+
+@dataclass(frozen=True, slots=True)
+class Form:
+    """What the attributes of a data set say about its frames.
+
+    Attributes:
+        family: How they are compressed.
+        high_throughput: Whether a JPEG 2000 is an HTJ2K.
+        rows: (0028,0010).
+        columns: (0028,0011).
+        samples: (0028,0002).
+        allocated: (0028,0100).
+        stored: (0028,0101).
+        signed: (0028,0103).
+        planar: (0028,0006).
+        photometric: (0028,0004).
+    """
+
+    family: Family
+    high_throughput: bool
+    rows: int
+    columns: int
+    samples: int
+    allocated: int
+    stored: int
+    signed: bool
+    planar: bool
+    photometric: str
+
+    @property
+    def dtype(self) -> np.dtype[np.generic]:
+        """Type of the result, as pydicom chooses it."""
+        return np.dtype(f"{'i' if self.signed and self.allocated > 1 else 'u'}{max(self.allocated, 8) // 8}")
+
+    @property
+    def is_ours_alone(self) -> bool:
+        """Whether pydicom's plugins cannot decode it, so that an error of ours is the last word."""
+        return self.family == "deflate" or (self.family == "rle" and self.allocated == 1)
+
+
+def decode_frames(
+    dataset: Dataset, frames: Sequence[int] | None = None, *, reduce: int = 0
+) -> tuple[Array, int] | None:
+    """Decode compressed frames with the fastest decoder that gives pydicom's values.
+
+    Args:
+        dataset: A parsed file with encapsulated Pixel Data (7FE0,0010).
+        frames: Numbers of the frames, from 0; None for all.
+        reduce: Wanted size: 1 / 2 ** reduce of the height and width (rounded up), where the codestream can be decoded
+            at a smaller size: JPEG of 8 bits (DCT scaling), JPEG 2000 and HTJ2K (resolution levels).
+
+    Returns:
+        Stored values, axes (t)yx(c), with t where ``frames`` is given or the file has several, colours as RGB; and the
+        reduction that was made, 0 to ``reduce``. None where pydicom's own decoders must do it.
+
+    Raises:
+        ImageError: If a frame says another size than the attributes, there are fewer frames than asked for, or a frame
+            that only this module decodes is broken.
+    """
+    form = _form(dataset)
+    if form is None:
+        return None
+    pieces = _pieces(dataset, frames)
+    if pieces is None:
+        return None
+    streams = [_claims(form, piece) for piece in pieces]
+    if not all(_is_known(form, stream) for stream in streams):
+        return None
+    made = min([reduce, *(levels_of(stream) if stream else 0 for stream in streams)])
+    decode = _DECODERS[form.family]
+    planes = []
+    for piece, stream in zip(pieces, streams, strict=True):
+        try:
+            plane = decode(piece, form, stream, made)
+        except (OSError, RuntimeError, ValueError, zlib.error) as error:
+            if form.is_ours_alone or (form.family == "jpeg" and stream is not None and stream.precision == 12):
+                raise ImageError(f"a broken {form.family} frame ({str(error) or type(error).__name__})") from error
+            return None
+        planes.append(_as_stored(plane, form, stream))
+    array = planes[0] if len(planes) == 1 else np.stack(planes)
+    if len(planes) == 1 and frames is not None:
+        array = array[None]
+    return _as_rgb(array, form, streams[0]), made
+
+
+def _form(dataset: Dataset) -> Form | None:
+    """The attributes, or None for what is not decoded here."""
+    syntax = str(dataset.file_meta.get("TransferSyntaxUID") or "")
+    if syntax not in _SYNTAXES or "PixelData" not in dataset:
+        return None
+    allocated = int(dataset.get("BitsAllocated") or 0)
+    form = Form(
+        family=_SYNTAXES[syntax],
+        high_throughput=syntax in _HIGH_THROUGHPUT,
+        rows=int(dataset.get("Rows") or 0),
+        columns=int(dataset.get("Columns") or 0),
+        samples=int(dataset.get("SamplesPerPixel") or 0),
+        allocated=allocated,
+        stored=int(dataset.get("BitsStored") or 0),
+        signed=dataset.get("PixelRepresentation") == 1,
+        planar=dataset.get("PlanarConfiguration") == 1,
+        photometric=str(dataset.get("PhotometricInterpretation") or ""),
+    )
+    known = form.photometric in _PHOTOMETRIC and form.samples in (1, 3) and allocated in (1, 8, 16, 32)
+    sane = 0 < form.stored <= allocated and form.rows > 0 and form.columns > 0
+    if not known or not sane or (allocated == 1 and form.samples != 1):
+        return None
+    return None if form.family == "deflate" and form.photometric == "YBR_FULL_422" else form
+
+
+def _pieces(dataset: Dataset, frames: Sequence[int] | None) -> list[bytes] | None:
+    """The bytes of each frame, by the offset tables or else by the fragments (PS3.5 A.4); None if there are more."""
+    count = int(dataset.get("NumberOfFrames") or 1)
+    table = dataset.get("ExtendedOffsetTable"), dataset.get("ExtendedOffsetTableLengths")
+    extended = (bytes(table[0]), bytes(table[1])) if all(table) else None
+    data = dataset.PixelData
+    if frames is not None:
+        if bad := [index for index in frames if not 0 <= index < count]:
+            raise ImageError(f"frames {bad} are asked for, there are 0 to {count - 1}")
+        return [get_frame(data, index, extended_offsets=extended, number_of_frames=count) for index in frames]
+    found = list(generate_frames(data, number_of_frames=count, extended_offsets=extended))
+    return found if len(found) == count else None
+
+
+def _claims(form: Form, piece: bytes) -> Codestream | None:
+    """What a frame says of itself; refused where it is another image than the attributes describe.
+
+    Raises:
+        ImageError: If it is.
+    """
+    if form.family in ("rle", "deflate"):
+        return None
+    stream = parse_jpeg2000(piece) if form.family == "j2k" else parse_jpeg(piece)
+    found = (stream.height, stream.width, stream.components)
+    if found != (form.rows, form.columns, form.samples):
+        raise ImageError(
+            f"a frame says that it is {stream.height} x {stream.width} with {stream.components} component(s), "
+            f"the attributes say {form.rows} x {form.columns} with {form.samples}"
+        )
+    return stream
+
+
+def _is_known(form: Form, stream: Codestream | None) -> bool:
+    if stream is None:
+        return True
+    whole = stream.is_complete and stream.precision <= min(16, max(form.allocated, 8))
+    return whole and not (stream.subsampled and form.family != "jpeg")
+
+
+def _decode_jpeg(piece: bytes, form: Form, stream: Codestream | None, reduce: int) -> Array:
+    import imagecodecs
+
+    if reduce and stream is not None:
+        return shrink_jpeg(piece, stream, reduce)
+    if form.samples == 1:
+        return np.asarray(imagecodecs.jpeg8_decode(piece))
+    # one space in and out: samples come as they are stored, and colours are made by one rule for all decoders
+    return np.asarray(imagecodecs.jpeg8_decode(piece, colorspace="YCBCR", outcolorspace="YCBCR"))
+
+
+def _decode_jpegls(piece: bytes, form: Form, stream: Codestream | None, reduce: int) -> Array:
+    import imagecodecs
+
+    return np.asarray(imagecodecs.jpegls_decode(piece))
+
+
+def _decode_j2k(piece: bytes, form: Form, stream: Codestream | None, reduce: int) -> Array:
+    import imagecodecs
+
+    if stream is None:
+        raise ValueError("JPEG 2000 without a header")
+    if reduce:
+        return shrink_jpeg2000(piece, stream, reduce, form.high_throughput)
+    # OpenJPH wraps what a lossy wavelet carries beyond the range, OpenJPEG clips it
+    if form.high_throughput and stream.lossless:
+        return np.asarray(imagecodecs.htj2k_decode(piece))
+    return np.asarray(imagecodecs.jpeg2k_decode(piece))
+
+
+def _decode_rle(piece: bytes, form: Form, stream: Codestream | None, reduce: int) -> Array:
+    """PS3.5 annex G: a segment for each byte of a sample, the highest first; planes of colours one after another."""
+    import imagecodecs
+
+    kind = np.dtype(f"<u{max(form.allocated, 8) // 8}")
+    segments = int.from_bytes(piece[:4], "little")
+    if segments != kind.itemsize * form.samples:
+        raise ValueError(f"{segments} RLE segments, expected {kind.itemsize * form.samples}")
+    values = np.frombuffer(imagecodecs.dicomrle_decode(piece, kind), kind)
+    return _unpack(values, form) if form.allocated == 1 else _by_pixel(values, form, planar=True)
+
+
+def _decode_deflate(piece: bytes, form: Form, stream: Codestream | None, reduce: int) -> Array:
+    """PS3.5 A.4.13: each frame is an RFC 1951 stream of native pixels; no more is unpacked than the attributes say."""
+    count = form.rows * form.columns * form.samples
+    needed = (count * form.allocated + 7) // 8
+    data = zlib.decompressobj(-zlib.MAX_WBITS).decompress(piece, needed)
+    if len(data) < needed:
+        raise ValueError(f"{len(data):,} of {needed:,} bytes are there")
+    values = np.frombuffer(data, f"<u{max(form.allocated, 8) // 8}")
+    return _unpack(values, form) if form.allocated == 1 else _by_pixel(values, form, planar=form.planar)
+
+
+_DECODERS: dict[Family, Callable[[bytes, Form, Codestream | None, int], Array]] = {
+    "jpeg": _decode_jpeg,
+    "jpegls": _decode_jpegls,
+    "j2k": _decode_j2k,
+    "rle": _decode_rle,
+    "deflate": _decode_deflate,
+}
+
+
+def _unpack(values: Array, form: Form) -> Array:
+    """Single bits, the first pixel in the lowest (PS3.5 8.1.1)."""
+    bits = np.unpackbits(values, bitorder="little", count=form.rows * form.columns)
+    return bits.reshape(form.rows, form.columns)
+
+
+def _by_pixel(values: Array, form: Form, *, planar: bool) -> Array:
+    if form.samples == 1:
+        return values.reshape(form.rows, form.columns)
+    if planar:
+        return np.ascontiguousarray(np.moveaxis(values.reshape(form.samples, form.rows, form.columns), 0, -1))
+    return values.reshape(form.rows, form.columns, form.samples)
+
+
+def _as_stored(plane: Array, form: Form, stream: Codestream | None) -> Array:
+    """Give decoded samples the type and sign that the attributes state, as pydicom does.
+
+    Codestreams know no sign (JPEG), or a wrong one (some JPEG 2000); bits above the stored ones mean nothing.
+    """
+    own = plane.view(f"{'i' if form.signed else 'u'}{plane.dtype.itemsize}") if form.allocated > 1 else plane
+    values = own.astype(form.dtype, copy=False)
+    used = form.stored
+    if stream is not None and form.family == "jpegls":
+        used = stream.precision if form.signed else form.allocated
+    elif stream is not None and form.family == "j2k":
+        wrong = stream.signed != form.signed and form.photometric.startswith("MONOCHROME")
+        used = stream.precision if wrong else form.allocated
+    spare = form.allocated - used
+    return values if spare <= 0 else (values << spare) >> spare
+
+
+def _as_rgb(array: Array, form: Form, stream: Codestream | None) -> Array:
+    """Colours as RGB. Component names and a JFIF marker outweigh the attribute, as they do for pydicom."""
+    photometric = form.photometric
+    if form.samples == 3 and stream is not None and form.family != "j2k":
+        if stream.ids in (b"RGB", b"rgb"):
+            photometric = "RGB"
+        elif stream.is_jfif and "YBR" not in photometric:
+            photometric = "YBR_FULL"
+    if photometric in ("YBR_FULL", "YBR_FULL_422"):
+        return convert_color_space(array, "YBR_FULL", "RGB")
+    return array

@@ -1,0 +1,87 @@
+"""Frames decoded at a half, a quarter or an eighth of their size, where the codestream holds smaller images."""
+
+from __future__ import annotations
+
+import io
+
+import numpy as np
+
+from .codestreams import Codestream
+from .common import Array
+
+
+def levels_of(stream: Codestream) -> int:
+    """How many times the size of a frame can be halved while decoding, with the decoders that are here.
+
+    Args:
+        stream: Its header.
+    """
+    plain = stream.precision <= 8 and not stream.signed
+    return stream.levels if stream.components == 1 or plain else 0
+
+
+def shrink_jpeg(data: bytes, stream: Codestream, reduce: int) -> Array:
+    """Decode an 8-bit JPEG by scaled DCT: each block of 8 becomes 4, 2 or 1 pixels, the means of what they cover.
+
+    Args:
+        data: A baseline or extended JPEG.
+        stream: Its header.
+        reduce: 1, 2 or 3.
+
+    Returns:
+        Samples as they are stored, (H, W) or (H, W, 3), sides rounded up.
+    """
+    from PIL import Image as Pil
+
+    picture = Pil.open(io.BytesIO(data), formats=("JPEG",))
+    # the space that the samples are in, so that PIL changes none: as libjpeg guesses it
+    is_rgb = stream.ids in (b"RGB", b"rgb") or picture.info.get("adobe_transform") == 0
+    space = "L" if stream.components == 1 else "RGB" if is_rgb and not stream.is_jfif else "YCbCr"
+    picture.draft(space, (max(1, stream.width >> reduce), max(1, stream.height >> reduce)))
+    return np.asarray(picture)
+
+
+def shrink_jpeg2000(data: bytes, stream: Codestream, reduce: int, high_throughput: bool) -> Array:
+    """Decode a JPEG 2000 without its finest wavelet levels.
+
+    A low-pass sample lies on the first of the pixels that it stands for, not amid them: the picture is moved by up to
+    half a pixel of its own, which :func:`centered` takes back.
+
+    Args:
+        data: The codestream.
+        stream: Its header.
+        reduce: Levels to leave out, at most :func:`levels_of`.
+        high_throughput: Whether it is an HTJ2K.
+
+    Returns:
+        Samples as they are stored, (H, W) or (H, W, 3), sides rounded up.
+    """
+    # OpenJPH does not clip what the low-pass filter carries beyond the range: it must have bits to spare
+    if high_throughput and stream.precision not in (8, 16):
+        return _by_openjph(data, stream, reduce)
+    return _by_openjpeg(data, stream, reduce)
+
+
+def _by_openjph(data: bytes, stream: Codestream, reduce: int) -> Array:
+    import imagecodecs
+
+    values = np.asarray(imagecodecs.htj2k_decode(data, skipres=reduce))
+    half = 1 << (stream.precision - 1)
+    low, high = (-half, half - 1) if stream.signed else (0, 2 * half - 1)
+    clipped: Array = np.clip(values.view(f"i{values.dtype.itemsize}"), low, high)
+    return clipped.astype(values.dtype)
+
+
+def _by_openjpeg(data: bytes, stream: Codestream, reduce: int) -> Array:
+    """By PIL, which makes samples unsigned and spreads them over 8 or 16 bits; both is undone."""
+    from PIL import Image as Pil
+
+    picture = Pil.open(io.BytesIO(data), formats=("JPEG2000",))
+    whole = tuple(-(-side >> reduce) << reduce for side in (stream.width, stream.height))
+    vars(picture).update(_reduce=reduce, _size=whole)  # PIL rounds to nearest, the codestream rounds up
+    spread = np.asarray(picture)
+    spare = 8 * spread.dtype.itemsize - stream.precision
+    values: Array = spread >> spare if spare else spread
+    if not stream.signed:
+        return values
+    return (values.astype(np.int32) - (1 << (stream.precision - 1))).astype(f"i{spread.dtype.itemsize}")
