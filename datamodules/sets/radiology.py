@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from . import mimic_cxr, mimic_vqa
+from . import mimic_cxr, mimic_vqa, openi
 from .cards import SetCard
 
 CARDS: tuple[SetCard, ...] = (
     mimic_cxr.CARD,
     mimic_cxr.JPG_CARD,
     mimic_vqa.CARD,
+    openi.CARD,
+    openi.R2GEN_CARD,
 )

@@ -17,6 +17,7 @@ import importlib
 import importlib.util
 import io
 import json
+import tarfile
 from collections import Counter
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -164,6 +165,12 @@ def write_as(name: str, path: Path, record: dict[str, str]) -> None:
     if name.endswith(".parquet"):
         table = importlib.import_module("pyarrow").table({key: [value] for key, value in record.items()})
         importlib.import_module("pyarrow.parquet").write_table(table, path)
+        return
+    if name.endswith(".tgz"):
+        (path.parent / "other").mkdir()
+        (path.parent / "other" / "1.xml").write_text(text[".xml"])
+        with tarfile.open(path, "w:gz") as archive:
+            archive.add(path.parent / "other")
         return
     data = text[Path(name).suffix].encode()
     path.write_bytes(gzip.compress(data) if path.suffix == ".gz" else data)
