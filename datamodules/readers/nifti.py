@@ -1,27 +1,40 @@
-"""NIfTI volumes, brought to the closest canonical axes (RAS) and laid out as z, y, x."""
+"""NIfTI volumes: NIfTI-1 and -2, one file or a pair, plain or gzipped; laid out as z, y, x that grow to S, A, R."""
 
 from __future__ import annotations
 
-import gzip
 import hashlib
 import io
 import json
 from pathlib import Path
 from typing import Any
 
-import nibabel as nib
-import nibabel.orientations
 import numpy as np
-from nibabel.filebasedimages import ImageFileError
+from nibabel.nifti1 import Nifti1Header, Nifti1PairHeader
+from nibabel.nifti2 import Nifti2Header, Nifti2PairHeader
 from nibabel.spatialimages import HeaderDataError
+from numpy.typing import NDArray
+from zlib_ng import gzip_ng
 
+from medvlm.orientation import to_orientation
 from medvlm.study import Image, ImageError
 
+from .affine import Form, place_of
 from .common import READ_ERRORS, Array, fill_nan, refuse_size, rescale
 
+_HEAD = 544
+_STEP = 2**22
 
-def read_nifti(path: Path, *, modality: str | None = None) -> Image:
-    """Read a NIfTI volume (``.nii`` or gzipped, whatever its name).
+
+def read_nifti(
+    path: Path,
+    *,
+    modality: str | None = None,
+    part: int | None = None,
+    form: Form | None = None,
+    slope: float | None = None,
+    intercept: float | None = None,
+) -> Image:
+    """Read a NIfTI volume (``.nii``, gzipped or not, whatever its name; or the ``.hdr`` of a pair).
 
     A NIfTI file says neither modality nor unit. They come from ``modality``, else from a BIDS sidecar
     (``NAME.json`` beside ``NAME.nii.gz`` with ``{"Modality": "CT"}``), else they stay unknown (``OT``). CT is in HU.
@@ -29,89 +42,139 @@ def read_nifti(path: Path, *, modality: str | None = None) -> Image:
     Args:
         path: The file.
         modality: What it is.
+        part: Which volume of a 4-D file, from 0.
+        form: Which of sform and qform to believe where they name different directions (see ``affine.py``).
+        slope: Factor on the stored numbers, instead of the file's scl_slope (sets that publish it in a table).
+        intercept: Added after that, instead of the file's scl_inter.
 
     Raises:
-        ImageError: If it is broken, 4-D, or too large.
+        ImageError: If it is broken, too large, in colours, or 4-D and ``part`` names none of its volumes.
+        GeometryError: If its sform and qform name different directions of the patient and ``form`` chooses neither.
     """
     try:
-        return _read(path, modality or _sidecar(path))
+        header, paired = _header(path)
+        own = slope is None and intercept is None
+        scaling = _scaling(header) if own else (1.0 if slope is None else slope, intercept or 0.0)
+        return _image(path, header, paired, part, form, scaling, modality or _sidecar(path))
     except ImageError:
         raise
-    except (*READ_ERRORS, HeaderDataError, ImageFileError) as error:
+    except (*READ_ERRORS, HeaderDataError) as error:
         raise ImageError(f"{path}: a broken NIfTI file ({' '.join(str(error).split())[:300]}).") from error
 
 
-def _read(path: Path, modality: str | None) -> Image:
-    with _stream(path) as stream:
-        return _image(path, _open(path, stream), modality)
-
-
-def _image(path: Path, found: Any, modality: str | None) -> Image:
-    if found.get_data_dtype().names:
-        raise ImageError(f"{path}: a NIfTI of colours ({found.get_data_dtype()}); expected one number per voxel.")
-    shape = [int(n) for n in found.shape]
-    while len(shape) > 3 and shape[-1] == 1:
-        shape.pop()
-    if len(shape) not in (2, 3) or min(shape) < 1:
-        raise ImageError(f"{path}: a NIfTI of shape {'x'.join(map(str, found.shape))}; expected one 3-D volume.")
-    refuse_size(str(path), int(np.prod(shape)) * max(2, found.get_data_dtype().itemsize), what="voxels")
-    array, affine, known = _canonical(found, (*shape, 1)[:3])
-    array, notes = fill_nan(array)
-    if not known:
-        notes += ("the file does not say how it lies in the patient",)
+def _image(
+    path: Path, header: Any, paired: bool, part: int | None, form: Form | None, scaling: Any, modality: str | None
+) -> Image:
+    shape, skipped = _volume(path, header, part)
+    voxels = _pair_of(path) if paired else path
+    stored = _voxels(voxels, header, shape, skipped)
+    array, notes = fill_nan(rescale(stored, *scaling))
+    place = place_of(header, str(path), form)
+    notes += place.notes
     if modality == "CT" and array.min() >= 0:
         notes += ("no value below 0: check that these are HU",)
-    lengths = np.linalg.norm(affine[:3, :3], axis=0)
-    return Image(
-        array=np.ascontiguousarray(array.transpose(2, 1, 0)),
+    if part is not None:
+        notes += (f"volume {part} of a 4-D file",)
+    image = Image(
+        array=array,
         axes="zyx",
         modality=modality or "OT",
         unit="HU" if modality == "CT" else "stored",
-        spacing=(float(lengths[2]), float(lengths[1]), float(lengths[0])) if min(lengths) > 0 else None,
-        orientation="SAR" if known else None,
-        source=_hash(path),
-        notes=notes + _oblique(affine),
+        spacing=place.spacing and place.spacing[::-1],
+        orientation=place.letters and place.letters[::-1],
+        source=_hash(voxels),
+        notes=notes,
     )
+    return to_orientation(image, "SAR") if place.letters else image
 
 
-def _open(path: Path, stream: io.BufferedIOBase) -> Any:
-    """Open by content: nibabel itself goes by the suffix."""
-    head = stream.read(540)
-    stream.seek(0)
-    if head[344:347] == b"ni1" or head[4:7] == b"ni2":
-        raise ImageError(f"{path}: a NIfTI header whose voxels lie in another file; convert it to one .nii.")
-    kind: Any = nib.Nifti2Image if head[4:7] == b"n+2" else nib.Nifti1Image
-    return kind.from_file_map({"image": nib.FileHolder(fileobj=stream)})
+def _header(path: Path) -> tuple[Any, bool]:
+    """The header, by content (nibabel itself goes by the suffix), and whether its voxels lie in another file."""
+    with _open(path) as stream:
+        head = stream.read(_HEAD)
+    second = head[4:6] == b"n+" or head[4:6] == b"ni"
+    size, start = (540, 4) if second else (348, 344)
+    paired = head[start : start + 2] == b"ni"
+    kinds: tuple[Any, Any] = (Nifti2Header, Nifti2PairHeader) if second else (Nifti1Header, Nifti1PairHeader)
+    return kinds[paired].from_fileobj(io.BytesIO(head[:size] + bytes(4))), paired
 
 
-def _stream(path: Path) -> io.BufferedIOBase:
+def _pair_of(path: Path) -> Path:
+    stem = path.name.removesuffix(".gz").removesuffix(".hdr")
+    for name in (f"{stem}.img", f"{stem}.img.gz"):
+        if path.with_name(name).is_file():
+            return path.with_name(name)
+    raise ImageError(f"{path}: a NIfTI header whose voxels lie in another file; there is no {stem}.img beside it.")
+
+
+def _volume(path: Path, header: Any, part: int | None) -> tuple[tuple[int, int, int], int]:
+    """Voxels along k, j, i, and how many bytes of other volumes come first."""
+    kind, shape = header.get_data_dtype(), [int(n) for n in header.get_data_shape()]
+    if kind.names or kind.kind not in "iuf" or kind.itemsize > 8:
+        raise ImageError(f"{path}: a NIfTI of {kind} (colours, complex or 128-bit); expected one number per voxel.")
+    while len(shape) > 3 and shape[-1] == 1:
+        shape.pop()
+    if not 2 <= len(shape) <= 4 or min(shape) < 1:
+        raise ImageError(f"{path}: a NIfTI of shape {_times(header.get_data_shape())}; expected one 3-D volume.")
+    volumes = shape.pop() if len(shape) == 4 else 1
+    if not 0 <= (part or 0) < volumes or (volumes > 1 and part is None):
+        given = "" if part is None else f", there is no volume {part}"
+        raise ImageError(
+            f"{path}: a NIfTI of shape {_times((*shape, volumes))}, {volumes} volumes (time points, directions or "
+            f"echoes){given}; read_nifti(path, part=0) to part={volumes - 1} reads one of them."
+        )
+    k, j, i = (*shape, 1)[:3][::-1]
+    refuse_size(str(path), k * j * i * max(2, kind.itemsize), what="voxels")
+    return (k, j, i), (part or 0) * k * j * i * kind.itemsize
+
+
+def _times(shape: Any) -> str:
+    return "x".join(map(str, shape))
+
+
+def _voxels(path: Path, header: Any, shape: tuple[int, int, int], skipped: int) -> Array:
+    """Unpack one volume straight into memory of its own; what comes before it is never kept."""
+    kind = header.get_data_dtype()
+    buffer: NDArray[np.uint8] = np.empty(int(np.prod(shape)) * kind.itemsize, np.uint8)
+    with _open(path) as stream:
+        _skip(stream, path, int(header["vox_offset"]) + skipped)
+        view, filled = buffer.data, 0
+        while filled < len(view):
+            count = stream.readinto(view[filled:])
+            if not count:
+                raise ImageError(f"{path}: truncated, {filled:,} of {len(view):,} bytes of voxels are there.")
+            filled += count
+        stream.read(1)  # lets gzip compare its checksum where this is the end
+    voxels: Array = buffer.view(kind).reshape(shape)
+    return voxels
+
+
+def _skip(stream: Any, path: Path, count: int) -> None:
+    while count:
+        got = len(stream.read(min(count, _STEP)))
+        if not got:
+            raise ImageError(f"{path}: truncated before its voxels.")
+        count -= got
+
+
+def _open(path: Path) -> Any:
     """The bytes of a file, unpacked on the way if they are packed."""
+    gunzip: Any = gzip_ng.open
+
     with path.open("rb") as file:
         packed = file.read(2) == b"\x1f\x8b"
-    return gzip.open(path) if packed else path.open("rb")
+    return gunzip(path) if packed else path.open("rb")
 
 
-def _canonical(found: Any, shape: tuple[int, ...]) -> tuple[Array, Array, bool]:
-    turns: Any = nib.orientations
-    slope, inter = float(found.dataobj.slope), float(found.dataobj.inter)
+def _scaling(header: Any) -> tuple[float, float]:
+    slope, inter = float(header["scl_slope"]), float(header["scl_inter"])
     if not np.isfinite(slope) or slope == 0:  # the standard's way to say: no scaling
-        slope, inter = 1.0, 0.0
-    array = rescale(np.asarray(found.dataobj.get_unscaled()).reshape(shape), slope, inter)
-    known = int(found.header["qform_code"]) > 0 or int(found.header["sform_code"]) > 0
-    turn = turns.io_orientation(found.affine)
-    if not known or np.isnan(turn).any():
-        return array, found.affine, False
-    return turns.apply_orientation(array, turn), found.affine @ turns.inv_ornt_aff(turn, shape), True
-
-
-def _oblique(affine: Array) -> tuple[str, ...]:
-    cosines = np.abs(affine[:3, :3]).max(axis=0) / np.maximum(np.linalg.norm(affine[:3, :3], axis=0), 1e-9)
-    angle = float(np.degrees(np.arccos(np.clip(cosines.min(), 0, 1))))
-    return (f"oblique: its axes lie up to {angle:.0f} degrees off the patient's",) if angle > 10 else ()
+        return 1.0, 0.0
+    return slope, inter if np.isfinite(inter) else 0.0
 
 
 def _sidecar(path: Path) -> str | None:
-    side = path.with_name(path.name.removesuffix(".gz").removesuffix(".nii") + ".json")
+    side = path.with_name(path.name.removesuffix(".gz").removesuffix(".nii").removesuffix(".hdr") + ".json")
     if not side.is_file():
         return None
     try:
