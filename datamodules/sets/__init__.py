@@ -27,6 +27,7 @@ from . import (
     quilt_vqa,
     radiology,
     rexvqa,
+    shards,
     slake,
     vqa_rad,
     vqa_rad_hf,
@@ -49,6 +50,7 @@ CARDS = (
     rexvqa.CARD,
     *radiology.CARDS,
     jsonl.CARD,
+    shards.CARD,
     phantom.THORAX,
 )
 SETS: dict[str, SetCard] = {card.name: card for card in CARDS}
