@@ -18,27 +18,26 @@ MAX_BYTES = 2**31
 """Most bytes that one image may decode to (2 GiB: a CT of 4,000 slices); more is refused before it is decoded."""
 
 READ_ERRORS = (
-    ArithmeticError, AttributeError, EOFError, LookupError, NotImplementedError, OSError, RuntimeError, StopIteration,
-    SyntaxError, TypeError, ValueError, struct.error, zlib.error,
+    ArithmeticError, AttributeError, EOFError, LookupError, MemoryError, NotImplementedError, OSError, RuntimeError,
+    StopIteration, SyntaxError, TypeError, ValueError, struct.error, zlib.error,
 )  # fmt: skip
 """What decoders raise on broken bytes; readers turn them into an ImageError that names the file."""
 
 _MAGIC = (
     (b"%PDF", "a PDF"),
     (b"PK\x03\x04", "a ZIP archive (or an Office document, or a torch checkpoint)"),
-    (b"\x1f\x8b", "a gzip file that holds no NIfTI"),
-    (b"II*\x00", "a TIFF picture (or a whole slide)"),
-    (b"MM\x00*", "a TIFF picture (or a whole slide)"),
-    (b"GIF8", "a GIF picture"),
-    (b"BM", "a BMP picture"),
+    (b"\x1f\x8b", "a gzip file that holds no NIfTI and no DICOM (of a tar archive, give the unpacked folder)"),
+    (b"BZh", "a bzip2 archive; give the unpacked folder"),
+    (b"\xfd7zXZ", "an xz archive; give the unpacked folder"),
+    (b"7z\xbc\xaf\x27\x1c", "a 7-Zip archive; give the unpacked folder"),
+    (b"Rar!", "a RAR archive; give the unpacked folder"),
+    (b"\x28\xb5\x2f\xfd", "a zstd archive; give the unpacked folder"),
     (b"NRRD", "an NRRD volume"),
     (b"ObjectType", "a MetaImage header"),
     (b"\x93NUMPY", "a NumPy array file; load it and give the array"),
     (b"\x80\x04\x95", "a Python pickle"),
     (b"\x89HDF", "an HDF5 file"),
-    (b"version https://git-lfs", "a Git LFS pointer: the file itself was never fetched"),
-    (b"<!DOCTYPE", "a web page: probably a failed download"),
-    (b"<html", "a web page: probably a failed download"),
+    (b"version https://git-lfs", "a Git LFS pointer: the file itself was never fetched (git lfs pull)"),
 )
 
 
@@ -57,8 +56,15 @@ def describe(head: bytes) -> str:
     for magic, name in _MAGIC:
         if head.startswith(magic):
             return name
-    if head[4:12] in (b"ftypheic", b"ftypavif") or head[8:12] == b"WEBP":
-        return "a HEIC, AVIF or WebP picture"
+    if head[257:262] == b"ustar":
+        return "a tar archive; give the unpacked folder"
+    if head[4:8] == b"ftyp":
+        return "a HEIC or AVIF picture, or a film (save it as PNG)"
+    start = head.lstrip(b"\xef\xbb\xbf \t\r\n")[:15].lower()
+    if start.startswith((b"<!doctype html", b"<html")):
+        return "a web page: probably a failed download"
+    if start.startswith((b"<?xml", b"<svg")):
+        return "an XML file"
     if not any(head):
         return "nothing but zeros: probably a failed copy"
     try:

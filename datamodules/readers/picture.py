@@ -1,4 +1,7 @@
-"""PNG and JPEG files and PIL images: 1, 3 or 4 channels, 8 or 16 bits, palettes, CMYK, EXIF rotation."""
+"""Pictures (PNG, JPEG, TIFF, BMP, GIF, WebP) and PIL images: gray or colour, 8 or 16 bits, palettes, CMYK, EXIF.
+
+What the format hides is said in the notes: a turned or mirrored picture, further pages, transparent parts, inks.
+"""
 
 from __future__ import annotations
 
@@ -16,9 +19,18 @@ from .common import READ_ERRORS, Array, fingerprint, narrow, refuse_size
 if TYPE_CHECKING:
     from PIL import Image as Pil
 
+FORMATS = ("PNG", "JPEG", "TIFF", "BMP", "GIF", "WEBP")
+"""PIL's names of what is read; PIL's other formats are old, or run programs."""
+
+_ORIENTATION, _BITS, _PHOTOMETRIC = 274, 258, 262
+_TURNS = {
+    2: (0, True), 3: (2, False), 4: (2, True), 5: (3, True), 6: (3, False), 7: (1, True), 8: (1, False),
+}  # fmt: skip
+"""EXIF orientation -> quarter turns to the left, then whether left and right are swapped."""
+
 
 def read_picture(path: Path, *, modality: str | None = None) -> Image:
-    """Read a PNG or JPEG file.
+    """Read a picture file.
 
     Args:
         path: The file.
@@ -31,15 +43,13 @@ def read_picture(path: Path, *, modality: str | None = None) -> Image:
 
     refuse_size(str(path), path.stat().st_size, what="content")
     data = path.read_bytes()
-    source = fingerprint("file", data)
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", Pil.DecompressionBombWarning)  # refuse_size is the limit
-            opened = Pil.open(io.BytesIO(data), formats=("PNG", "JPEG"))
-        _check_size(opened, str(path))
-        if data.startswith(b"\x89PNG") and data[24] == 16 and data[25] != 0:
-            return _image(_deep_color(data), modality, source, ())
-        return _convert(opened, modality, source)
+            warnings.filterwarnings("ignore", category=UserWarning, module="PIL")  # odd metadata; pixels are checked
+            picture = _open(data, str(path))
+            _check_size(picture, str(path))
+            return _convert(picture, modality, fingerprint("file", data), data)
     except ImageError:
         raise
     except (*READ_ERRORS, Pil.DecompressionBombError) as error:
@@ -58,35 +68,70 @@ def from_pil(picture: Pil.Image, *, modality: str | None = None, source: str | N
         ImageError: If its pixels cannot be decoded.
     """
     try:
-        return _convert(picture, modality, source)
+        _check_size(picture, "picture")
+        return _convert(picture, modality, source, b"")
     except ImageError:
         raise
     except READ_ERRORS as error:
         raise ImageError(f"A broken picture ({' '.join(str(error).split())[:200]}).") from error
 
 
-def _convert(picture: Pil.Image, modality: str | None, source: str | None) -> Image:
-    from PIL import ImageOps
+def _open(data: bytes, name: str) -> Pil.Image:
+    """Read the header; a TIFF has kinds that PIL does not read."""
+    from PIL import (
+        GifImagePlugin,  # noqa: F401  a format is known once its plugin is imported
+        TiffImagePlugin,  # noqa: F401
+        UnidentifiedImageError,
+        WebPImagePlugin,  # noqa: F401
+    )
+    from PIL import Image as Pil
 
-    _check_size(picture, "picture")
-    turned = ImageOps.exif_transpose(picture)
-    notes: tuple[str, ...] = () if turned.size == picture.size else ("turned as its EXIF orientation says",)
-    if getattr(picture, "n_frames", 1) > 1:
-        notes += (f"the first of {getattr(picture, 'n_frames', 1)} frames",)
-    if turned.mode in ("I", "F") or turned.mode.startswith("I;16"):
-        array = narrow(np.asarray(turned))
-        if turned.mode == "I" and array.dtype == np.float32:  # PIL's 32-bit holder of 16-bit values
-            array = np.asarray(turned).astype(np.uint16)
-    elif turned.mode in ("RGBA", "LA", "PA", "La", "RGBa") or "transparency" in turned.info:
-        array, more = _opaque(turned)
-        notes += more
+    Pil.preinit()
+    try:
+        return Pil.open(io.BytesIO(data), formats=FORMATS)
+    except UnidentifiedImageError as error:
+        if data[:4] in (b"II*\x00", b"MM\x00*"):
+            raise ImageError(
+                f"{name}: a TIFF of a kind that is not read (its compression or sample format); save it as PNG."
+            ) from error
+        raise
+
+
+def _convert(picture: Pil.Image, modality: str | None, source: str | None, data: bytes) -> Image:
+    pages = int(getattr(picture, "n_frames", 1))
+    notes: tuple[str, ...] = (f"the first of {pages} frames or pages",) if pages > 1 else ()
+    if data.startswith(b"\x89PNG") and data[24] == 16 and data[25] != 0:
+        array, more = _deep_color(data)
     else:
-        array = np.asarray(turned if turned.mode in ("L", "RGB") else turned.convert(_plain(turned)))
-    return _image(array, modality, source or fingerprint("array", array.tobytes()), notes)
+        array, more = _pixels(picture)
+    array, turned = _turn(array, picture)
+    return _image(array, modality, source or fingerprint("array", array.tobytes()), notes + more + turned)
 
 
-def _plain(picture: Pil.Image) -> str:
-    return "L" if picture.mode == "1" else "RGB"
+def _pixels(picture: Pil.Image) -> tuple[Array, tuple[str, ...]]:
+    """Gray or RGB values, and what was lost on the way."""
+    if picture.mode in ("I", "F") or picture.mode.startswith("I;16"):
+        return _deep_gray(picture), ()
+    if picture.mode in ("RGBA", "LA", "PA", "La", "RGBa") or "transparency" in picture.info:
+        return _opaque(picture)
+    if picture.mode == "CMYK":
+        return np.asarray(picture.convert("RGB")), ("inks (CMYK) shown without a colour profile",)
+    if picture.mode in ("L", "RGB"):
+        deep = max(getattr(picture, "tag_v2", {}).get(_BITS, (8,))) > 8
+        return np.asarray(picture), ("colours of more than 8 bits, read as 8",) if deep else ()
+    return np.asarray(picture.convert("L" if picture.mode == "1" else "RGB")), ()
+
+
+def _deep_gray(picture: Pil.Image) -> Array:
+    """Gray of 16 or 32 bits; PIL keeps some 16-bit values in 32, and leaves TIFFs whose 0 is white as they are."""
+    values: Array = np.asarray(picture)
+    array = narrow(values)
+    if picture.mode == "I" and array.dtype == np.float32 and values.min() >= 0 and values.max() < 2**16:
+        array = values.astype(np.uint16)
+    tags = getattr(picture, "tag_v2", {})
+    if tags.get(_PHOTOMETRIC) == 0 and array.dtype == np.uint16:
+        array = np.uint16(2**16 - 1) - array
+    return array
 
 
 def _opaque(picture: Pil.Image) -> tuple[Array, tuple[str, ...]]:
@@ -102,20 +147,34 @@ def _opaque(picture: Pil.Image) -> tuple[Array, tuple[str, ...]]:
     return (color[..., 0] if gray else color), notes
 
 
-def _deep_color(data: bytes) -> Array:
+def _deep_color(data: bytes) -> tuple[Array, tuple[str, ...]]:
     """Decode a PNG with 16 bits a colour, which PIL would cut to 8."""
     import cv2
 
     found = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_UNCHANGED)
     if found is None:
-        raise ImageError("the picture's pixels cannot be decoded")
+        raise ValueError("its pixels cannot be decoded")
     array: Array = found
+    notes: tuple[str, ...] = ()
     if array.ndim == 3 and array.shape[2] == 4:
-        share = array[..., 3:].astype(np.float32) / np.iinfo(array.dtype).max
-        array = np.rint(array[..., :3] * share + np.iinfo(array.dtype).max * (1 - share)).astype(array.dtype)
+        top = np.iinfo(array.dtype).max
+        if array[..., 3].min() < top:
+            notes = ("transparent parts are shown on white",)
+        share = array[..., 3:].astype(np.float32) / top
+        array = np.rint(array[..., :3] * share + top * (1 - share)).astype(array.dtype)
     array = array[..., ::-1] if array.ndim == 3 else array
     gray = data[25] == 4  # gray with alpha, which OpenCV spreads over three channels
-    return np.ascontiguousarray(array[..., 0] if gray and array.ndim == 3 else array)
+    return np.ascontiguousarray(array[..., 0] if gray and array.ndim == 3 else array), notes
+
+
+def _turn(array: Array, picture: Pil.Image) -> tuple[Array, tuple[str, ...]]:
+    """Follow the EXIF orientation (CIPA DC-008, tag 274): a mirrored picture shows the wrong side else."""
+    quarters, mirrored = _TURNS.get(picture.getexif().get(_ORIENTATION, 1), (0, False))
+    if not quarters and not mirrored:
+        return array, ()
+    turned = np.rot90(array, quarters)
+    turned = turned[:, ::-1] if mirrored else turned
+    return np.ascontiguousarray(turned), ("turned or mirrored as its EXIF orientation says",)
 
 
 def _image(array: Array, modality: str | None, source: str, notes: tuple[str, ...]) -> Image:

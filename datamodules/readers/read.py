@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import os
+import stat
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from medvlm.study import Image, ImageError, Region
+from medvlm.study import GeometryError, Image, ImageError, Region
 
 from .sniff import kind_of_file
 
@@ -27,8 +29,9 @@ def read_image(
     """Read an image or a volume from anything that holds one.
 
     Args:
-        source: A DICOM, NIfTI, PNG or JPEG file, a whole slide (shown as a thumbnail), a folder with the slices of one
-            DICOM series, an array, a PIL picture, or an Image (returned as it is).
+        source: A DICOM or NIfTI file, a picture (PNG, JPEG, TIFF, BMP, GIF, WebP), a whole slide (shown as a
+            thumbnail), a folder with the slices of one DICOM series, a ZIP archive of one, an array, a PIL picture, or
+            an Image (returned as it is).
         modality: DICOM modality, for sources that do not say (``CT`` makes a NIfTI's numbers HU).
         repair: Whether slices with gaps, uneven spacing, duplicates or gantry tilt are resampled to a regular
             volume instead of being refused; each repair is noted on the image.
@@ -62,6 +65,27 @@ def read_image(
 
 
 def _read_path(path: Path, modality: str | None, repair: bool, region: Region | None) -> Image:
+    try:
+        _check_place(path)
+        return _dispatch(path, modality, repair, region)
+    except OSError as error:
+        raise ImageError(f"{path} cannot be read: {error.strerror or error}.") from error
+
+
+def _check_place(path: Path) -> None:
+    """Refuse what would block or never end: a pipe, a device, a link to nowhere."""
+    try:
+        mode = path.stat().st_mode
+    except FileNotFoundError:
+        where = f" (it is a link to {path.readlink()})" if path.is_symlink() else ""
+        raise ImageError(f"{path} does not exist{where}.") from None
+    except ValueError as error:  # a null byte
+        raise ImageError(f"{str(path)!r} is no path: {error}.") from error
+    if not stat.S_ISDIR(mode) and not stat.S_ISREG(mode):
+        raise ImageError(f"{path} is neither a file nor a folder, but a pipe, a socket or a device.")
+
+
+def _dispatch(path: Path, modality: str | None, repair: bool, region: Region | None) -> Image:
     if path.is_dir() and region is not None:
         from .slide import read_whole
 
@@ -70,14 +94,7 @@ def _read_path(path: Path, modality: str | None, repair: bool, region: Region | 
         from .series import read_series
 
         return read_series(path, modality=modality, repair=repair)
-    if not path.exists():
-        raise ImageError(f"{path} does not exist.")
-    if not path.is_file():
-        raise ImageError(f"{path} is neither a file nor a folder.")
-    try:
-        kind = kind_of_file(path)
-    except OSError as error:
-        raise ImageError(f"{path} cannot be read: {error.strerror}.") from error
+    kind = kind_of_file(path)
     if kind == "slide":
         from .slide import read_whole
 
@@ -92,6 +109,24 @@ def _read_path(path: Path, modality: str | None, repair: bool, region: Region | 
         from .nifti import read_nifti
 
         return read_nifti(path, modality=modality)
+    if kind == "archive":
+        return _read_archive(path, modality, repair)
     from .picture import read_picture
 
     return read_picture(path, modality=modality)
+
+
+def _read_archive(path: Path, modality: str | None, repair: bool) -> Image:
+    """Read what an archive holds; errors name the archive, for the folder is gone when they are read."""
+    from .archive import unpacked
+
+    with unpacked(path) as place:
+        try:
+            if place.is_file() and kind_of_file(place) == "archive":
+                raise ImageError(f"{place} is an archive in an archive; unpack it and give the folder.")
+            image = _dispatch(place, modality, repair, None)
+        except ImageError as error:
+            family = GeometryError if isinstance(error, GeometryError) else ImageError
+            folder = place.parent if place.is_file() else place
+            raise family(str(error).replace(str(folder), str(path))) from None
+    return replace(image, notes=(*image.notes, "unpacked from an archive"))

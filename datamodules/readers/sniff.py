@@ -5,19 +5,21 @@ from __future__ import annotations
 import re
 import zlib
 from pathlib import Path
-from typing import Literal
+from typing import IO, Literal
 
 from medvlm.study import ImageError
 
 from .common import describe
 
 Kind = Literal["dicom", "nifti", "picture", "slide"]
+FileKind = Literal["dicom", "nifti", "picture", "slide", "archive"]
 
 HEAD = 1024
 """Bytes that are enough to tell."""
 
 _SLIDES = (b"II*\x00", b"MM\x00*", b"II+\x00", b"MM\x00+", b"ZISRAWFILE")
 """TIFF and BigTIFF in both byte orders (SVS, NDPI, SCN, BIF and generic pyramids), and CZI."""
+_TILE_WIDTH, _NDPI = 322, 65420
 _WHOLE_SLIDE = re.compile(rb"1\.2\.840\.10008\.5\.1\.4\.1\.1\.77\.1\.6(?![.0-9])")
 """VL Whole Slide Microscopy Image Storage (PS3.4 B.5), as (0002,0002) and (0008,0016) hold it."""
 
@@ -34,7 +36,7 @@ def kind_of(head: bytes) -> Kind | None:
     """
     if head[128:132] == b"DICM":
         return "dicom"
-    if head.startswith((b"\x89PNG\r\n\x1a\n", b"\xff\xd8\xff")):
+    if head.startswith((b"\x89PNG\r\n\x1a\n", b"\xff\xd8\xff", b"GIF87a", b"GIF89a")) or _is_rare_picture(head):
         return "picture"
     if head.startswith(_SLIDES):
         return "slide"
@@ -43,8 +45,8 @@ def kind_of(head: bytes) -> Kind | None:
     return "dicom" if _is_bare_dicom(head) else None
 
 
-def kind_of_file(path: Path) -> Kind:
-    """Tell a file by its content; a DICOM whole slide is a ``slide``.
+def kind_of_file(path: Path) -> FileKind:
+    """Tell a file by its content; a DICOM whole slide is a ``slide``, a TIFF in one piece a ``picture``.
 
     Args:
         path: An existing file.
@@ -54,11 +56,40 @@ def kind_of_file(path: Path) -> Kind:
     """
     with path.open("rb") as file:
         head = file.read(HEAD)
-    kind = kind_of(head)
+        kind = kind_of(head)  # DICOM goes first: its preamble may make it a TIFF as well (PS3.10 7.1)
+        if kind == "slide" and head.startswith((b"II*\x00", b"MM\x00*")) and not _is_tiled(file):
+            return "picture"
+    if kind is None and (head.startswith(b"PK\x03\x04") or _is_packed(head)):
+        return "archive"
     if kind is None:
-        what = describe(head)
-        raise ImageError(f"{path} is no image: it looks like {what}; expected DICOM, NIfTI, a slide, PNG or JPEG.")
+        raise ImageError(
+            f"{path} is no image: it looks like {describe(head)}; expected DICOM, NIfTI, a slide, PNG, JPEG, TIFF, "
+            "BMP, GIF or WebP, or a ZIP archive of a study."
+        )
     return "slide" if kind == "dicom" and _WHOLE_SLIDE.search(head) else kind
+
+
+def _is_packed(head: bytes) -> bool:
+    return head.startswith(b"\x1f\x8b") and kind_of(_gunzip(head)) in ("dicom", "picture")
+
+
+def _is_rare_picture(head: bytes) -> bool:
+    """WebP, or a BMP: its magic is short, so the size of its second header must be one that exists."""
+    if head.startswith(b"RIFF") and head[8:12] == b"WEBP":
+        return True
+    return head.startswith(b"BM") and int.from_bytes(head[14:18], "little") in (12, 40, 52, 56, 64, 108, 124)
+
+
+def _is_tiled(file: IO[bytes]) -> bool:
+    """Whether a TIFF is cut into tiles, or is Hamamatsu's: a slide, not a picture (TIFF 6.0, sections 2 and 15)."""
+    file.seek(0)
+    order: Literal["little", "big"] = "little" if file.read(2) == b"II" else "big"
+    file.seek(4)
+    file.seek(int.from_bytes(file.read(4), order))
+    count = int.from_bytes(file.read(2), order)
+    entries = file.read(12 * count)
+    tags = {int.from_bytes(entries[place : place + 2], order) for place in range(0, len(entries), 12)}
+    return bool(tags & {_TILE_WIDTH, _NDPI})
 
 
 def _gunzip(head: bytes) -> bytes:
