@@ -67,12 +67,6 @@ def test_a_tiff_that_no_decoder_takes_is_refused(tmp_path: Path, colors: Any) ->
 
 
 @pytest.mark.parametrize("kind", ["GIF", "WEBP", "PNG"])
-def test_a_dicom_file_that_is_a_tiff_as_well_is_dicom(data: Path) -> None:
-    path = data / "dicom_pydicom_data" / "MR2_UNCR.dcm"
-    assert path.read_bytes()[:4] == b"II*\0"
-    assert read_image(path).modality == "MR"
-
-
 def test_of_an_animation_the_first_frame_is_read(tmp_path: Path, kind: str) -> None:
     frames = [Pil.new("RGB", (6, 4), shade) for shade in ((250, 0, 0), (0, 250, 0), (0, 0, 250))]
     frames[0].save(tmp_path / "a", kind, save_all=True, append_images=frames[1:])
@@ -141,3 +135,9 @@ def test_a_gigapixel_header_is_refused_before_decoding(tmp_path: Path, head: byt
     (tmp_path / "a.bin").write_bytes(head)
     with pytest.raises(ImageError, match=r"a\.bin.*(limit|oversized)"):
         read_image(tmp_path / "a.bin")
+
+
+def test_a_dicom_file_that_is_a_tiff_as_well_is_dicom(data: Path) -> None:
+    path = data / "dicom_pydicom_data" / "MR2_UNCR.dcm"
+    assert path.read_bytes()[:4] == b"II*\0"
+    assert read_image(path).modality == "MR"
