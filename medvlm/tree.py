@@ -2,26 +2,22 @@
 
 A segment sees its ancestors and itself, never a sibling, and its positions go on from its parent's last token. So one
 row gives the log-probabilities that one row per branch would give, and the context is computed once. Segments nest: a
-context may carry questions, each of which carries sampled answers.
+context may carry questions, each of which carries sampled answers; answers that begin alike share their beginning.
 
 Supervised fine-tuning, preference losses, GRPO and choice scoring all build trees; sampling (``medvlm.generation``)
-extends the same rows token by token over the same visibility rule. (Shared-prefix training: Prefix Grouper, 2025.)
+extends the same rows token by token over the same visibility rule, and ``medvlm.logps`` scores them. (Shared-prefix
+training: Prefix Grouper, 2025.)
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, Literal
+from itertools import accumulate
+from typing import Literal
 
 import torch
 from torch import Tensor
-from torch.utils.checkpoint import checkpoint
-
-CHUNK_TOKENS, CHUNK_SCORES = 256, 1 << 21
-"""Tokens that go through the head together: as many as give this many scores, but never fewer than this."""
-KEPT_SCORES = 1 << 26
-"""Up to so many (256 MB) are kept for the backward pass; more are computed again there."""
 
 
 @dataclass(slots=True)
@@ -69,6 +65,47 @@ class Tree:
         self.segments.append(Segment(list(tokens), parent, [1.0] * len(tokens) if weights is None else list(weights)))
         return len(self.segments) - 1
 
+    def share(self, sequences: Sequence[Sequence[int]], *, parent: int = 0) -> list[list[int]]:
+        """Hang several sequences below ``parent`` so that what some of them begin with stands there once.
+
+        Args:
+            sequences: Tokens, each of which counts 1; at least one a sequence.
+            parent: The segment that carries them all.
+
+        Returns:
+            The segments through which each sequence runs, from its first token to its last.
+
+        Raises:
+            ValueError: If a sequence is empty, or the parent does not exist.
+
+        Examples:
+            >>> tree = Tree.of([0])
+            >>> tree.share([[1, 2, 3], [1, 2, 4], [1, 2]]), [segment.tokens for segment in tree.segments]
+            ([[1, 2], [1, 3], [1]], [[0], [1, 2], [3], [4]])
+        """
+        if not all(sequences):
+            raise ValueError("A branch needs at least one token.")
+        paths: list[list[int]] = [[] for _ in sequences]
+        left = [(parent, 0, list(range(len(sequences))))]
+        while left:
+            carrier, start, members = left.pop(0)
+            alike: dict[int, list[int]] = {}
+            for member in members:
+                if len(sequences[member]) > start:
+                    alike.setdefault(sequences[member][start], []).append(member)
+            for group in alike.values():
+                end = _common([sequences[member] for member in group], start)
+                index = self.add(sequences[group[0]][start:end], parent=carrier)
+                for member in group:
+                    paths[member].append(index)
+                left.append((index, end, group))
+        return paths
+
+    @property
+    def starts(self) -> list[int]:
+        """Counted tokens before each segment, in `pack`'s order, and at the end those of the whole tree."""
+        return [0, *accumulate(sum(weight != 0 for weight in segment.weights) for segment in self.segments)]
+
     @classmethod
     def from_sequences(cls, sequences: Sequence[Sequence[int]], weights: Sequence[Sequence[float]]) -> Tree:
         """Share the longest common prompt of several (prompt + answer) sequences.
@@ -94,6 +131,14 @@ class Tree:
     def __len__(self) -> int:
         """Tokens in the row."""
         return sum(len(segment.tokens) for segment in self.segments)
+
+
+def _common(sequences: Sequence[Sequence[int]], start: int) -> int:
+    """Where sequences that agree up to and with ``start`` cease to agree, or the shortest one ends."""
+    end, shortest = start + 1, min(map(len, sequences))
+    while end < shortest and len({sequence[end] for sequence in sequences}) == 1:
+        end += 1
+    return end
 
 
 @dataclass(frozen=True, slots=True)
@@ -200,139 +245,3 @@ def visible(
     distance = query_positions[:, :, None] - key_positions[:, None, :]
     sees = sees & (distance >= 0) & (key_segments >= 0)[:, None, :] & (query_segments >= 0)[:, :, None]
     return sees if window is None else sees & (distance < window)
-
-
-def attention_masks(
-    config: Any, sees: Tensor, windowed: Tensor | None, dtype: torch.dtype
-) -> Tensor | dict[str, Tensor]:
-    """Additive masks in the form a Hugging Face decoder takes: one, or one for each kind of layer.
-
-    A query that sees nothing (padding) is given everything instead: its output is never read, and a row of minus
-    infinity would be NaN. An additive mask means the same to eager and to SDPA attention; a boolean one does not.
-    """
-
-    def additive(allowed: Tensor) -> Tensor:
-        allowed = allowed | ~allowed.any(-1, keepdim=True)
-        mask = torch.zeros(allowed.shape, dtype=dtype, device=allowed.device)
-        return mask.masked_fill_(~allowed, torch.finfo(dtype).min)[:, None]
-
-    if windowed is None:
-        return additive(sees)
-    if "full_attention" in (getattr(config, "layer_types", None) or ()):
-        return {"full_attention": additive(sees), "sliding_attention": additive(windowed)}
-    return additive(windowed)
-
-
-def sliding_window(config: Any) -> int | None:
-    """Tokens that the sliding layers of a decoder see, None if it has no such layer."""
-    kinds = getattr(config, "layer_types", None)
-    if kinds is not None and "sliding_attention" not in kinds:
-        return None
-    window = getattr(config, "sliding_window", None)
-    return None if window is None else int(window)
-
-
-def embed(model: Any, ids: Tensor, features: Sequence[Tensor]) -> Tensor:
-    """Token embeddings with image features in the place of their placeholders, ``(B, L, D)``.
-
-    Args:
-        model: A composed model, or any Hugging Face one with ``image_token_id`` in its config.
-        ids: Tokens ``(B, L)``.
-        features: One ``(tokens, D)`` tensor a placeholder group, in the order of rows.
-
-    Raises:
-        ValueError: If the features have another number of tokens than the placeholders.
-    """
-    embeddings: Tensor = model.get_input_embeddings()(ids)
-    config = model.config
-    tokens = [getattr(config, name, None) for name in ("image_token_id", "video_token_id")]
-    places = torch.isin(ids, torch.tensor([token for token in tokens if token is not None], device=ids.device))
-    wanted, given = int(places.sum()), sum(len(feature) for feature in features)
-    if wanted != given:
-        raise ValueError(f"The text has {wanted} image placeholders, the images give {given} tokens.")
-    if not given:
-        return embeddings
-    flat = torch.cat(list(features)).to(embeddings.dtype)
-    return embeddings.masked_scatter(places[..., None], flat)
-
-
-def unwrap(model: Any) -> Any:
-    """The Hugging Face model below a PEFT wrapper; its LoRA layers stay in place."""
-    from peft import PeftModel
-
-    wrapper: Any = PeftModel
-    return model.get_base_model() if isinstance(model, wrapper) else model
-
-
-def logits(model: Any, hidden: Tensor) -> Tensor:
-    """Next-token scores in fp32 for decoder outputs ``(..., D)``, with the soft cap and scale that some heads have."""
-    head: Any = model.get_output_embeddings()
-    scores: Tensor = head(hidden).float()
-    config = model.config.get_text_config()
-    scale, cap = getattr(config, "logits_scaling", None), getattr(config, "final_logit_softcapping", None)
-    if scale:
-        scores = scores / scale
-    return torch.tanh(scores / cap) * cap if cap else scores
-
-
-def branch_logps(
-    model: Any, rows: Rows, features: Sequence[Tensor] = (), *, temperature: float = 1.0
-) -> tuple[Tensor, Tensor]:
-    """Log-probability and entropy of every counted token, one forward over context + branches.
-
-    Args:
-        model: A composed model or any Hugging Face causal language model, PEFT wrapper included.
-        rows: What `pack` made, on the model's device.
-        features: Image features in row order, see `embed`.
-        temperature: Divides the scores, as the sampler did.
-
-    Returns:
-        Two ``(T,)`` fp32 tensors in the order of ``rows``; the entropy (nats) carries no gradient.
-    """
-    model = unwrap(model)
-    config = model.config.get_text_config()
-    embeddings = embed(model, rows.ids, features)
-    place = (rows.segments, rows.positions)
-    window = sliding_window(config)
-    windowed = None if window is None else visible(place, place, rows.ancestors, window)
-    masks = attention_masks(config, visible(place, place, rows.ancestors), windowed, embeddings.dtype)
-    output = model.get_decoder()(
-        inputs_embeds=embeddings, attention_mask=masks, position_ids=rows.positions, use_cache=False
-    )
-    hidden, tokens = output.last_hidden_state[rows.row, rows.source], rows.tokens
-    return token_logps(model, hidden, tokens, temperature=temperature)
-
-
-def token_logps(model: Any, hidden: Tensor, tokens: Tensor, *, temperature: float = 1.0) -> tuple[Tensor, Tensor]:
-    """Log-probability and entropy of tokens from the decoder outputs that predict them.
-
-    The scores of all tokens over a large vocabulary are the largest tensor of a training step: they are computed a
-    chunk at a time, and where they are many, again in the backward pass instead of being kept.
-
-    Args:
-        model: Has the head.
-        hidden: ``(T, D)``.
-        tokens: ``(T,)``.
-        temperature: Divides the scores.
-
-    Returns:
-        Two ``(T,)`` fp32 tensors; the entropy (nats) carries no gradient.
-    """
-    vocabulary = int(model.config.get_text_config().vocab_size)
-    size = max(CHUNK_TOKENS, CHUNK_SCORES // vocabulary)
-
-    def chunk(hidden: Tensor, tokens: Tensor) -> tuple[Tensor, Tensor]:
-        scores = logits(model, hidden)
-        scores = scores if temperature == 1 else scores / temperature
-        logps = scores.log_softmax(-1)  # not scores - logsumexp: that rounds at the size of the scores
-        with torch.no_grad():
-            entropy = -logps.exp().mul_(logps).sum(-1)
-        return logps.gather(-1, tokens[:, None])[:, 0], entropy
-
-    pairs = zip(hidden.split(size), tokens.split(size), strict=True)
-    if len(hidden) * vocabulary > KEPT_SCORES:
-        parts = [checkpoint(chunk, *pair, use_reentrant=False, preserve_rng_state=False) for pair in pairs]
-    else:
-        parts = [chunk(*pair) for pair in pairs]
-    logps, entropy = zip(*parts, strict=True)
-    return torch.cat(logps), torch.cat(entropy)

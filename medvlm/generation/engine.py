@@ -11,8 +11,9 @@ from torch import Tensor
 
 from medvlm.generation.prompts import Prompter
 from medvlm.generation.sampling import Completion, sample
+from medvlm.logps import branch_logps, unwrap
 from medvlm.study import Sample
-from medvlm.tree import Tree, branch_logps, pack, unwrap
+from medvlm.tree import Tree, pack
 
 
 @dataclass(frozen=True, slots=True)

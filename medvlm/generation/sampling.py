@@ -16,7 +16,8 @@ import torch
 from torch import Tensor
 
 from medvlm.generation.cache import RowCache
-from medvlm.tree import Tree, ancestry, attention_masks, embed, logits, pack, sliding_window, unwrap, visible
+from medvlm.logps import attention_masks, embed, logits, sliding_window, unwrap
+from medvlm.tree import Tree, ancestry, pack, visible
 
 LIVE = 0.75
 """Columns are taken out of the cache once fewer than this share of them are seen by a running branch."""
@@ -73,7 +74,7 @@ def sample(
     Args:
         model: A composed model or any Hugging Face causal language model.
         trees: One row each; their leaves are prompts.
-        features: Image features in row order, see `medvlm.tree.embed`.
+        features: Image features in row order, see `medvlm.logps.embed`.
         n: Answers below each leaf.
         max_new_tokens: Where an answer is cut.
         temperature: 0 takes the likeliest token; otherwise scores are divided by it. There is no top-p or top-k: a

@@ -15,6 +15,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from copy import deepcopy
 from dataclasses import dataclass
+from itertools import islice
 from typing import Any
 
 import torch
@@ -33,6 +34,7 @@ from medvlm.training.losses import (
     reference_kl,
     token_weights,
 )
+from medvlm.training.members import Members, places
 from medvlm.training.objective import Micro, Objective
 from medvlm.training.rewards import find_reward
 from medvlm.training.rollouts import Rollout, RolloutLog, health
@@ -144,27 +146,26 @@ class GRPO(Objective):
             rollout.reward, rollout.advantage = float(total), float(advantage)
 
     def learn_from(self, batch: Sequence[Ask], rollouts: Sequence[Rollout]) -> tuple[list[Micro], dict[str, float]]:
-        """Trees of contexts, questions and completions, with what each counted token needs.
+        """Trees of contexts, questions and completions, with what each completion token needs.
 
         Groups whose rewards are all equal carry no gradient; without a reference they are not computed, but do count.
+        Completions of a group that begin alike, or are equal, share their tokens in the tree.
         """
         options, left = self.options, iter(rollouts)
         trees, images, kept = [], [], []
         for ask in batch:
-            tree, members = ask_tree(self.prompter, ask), []
+            tree, members = ask_tree(self.prompter, ask), Members()
             for leaf in tree.leaves:
-                for rollout in [next(left) for _ in range(options.group)]:
-                    if self.learns(rollout):
-                        tree.add(rollout.completion.tokens, parent=leaf)
-                        members.append(rollout)
-            if members:
+                group = [rollout for rollout in islice(left, options.group) if self.learns(rollout)]
+                members.add(tree, leaf, group)
+            if members.rollouts:
                 trees.append(tree)
                 images.append(ask.images)
                 kept.append(members)
         order = {id(tree): members for tree, members in zip(trees, kept, strict=True)}
         micros = self.split(trees, images)
         for micro in micros:
-            self._fill(micro, [rollout for tree in micro.trees for rollout in order[id(tree)]])
+            self._fill(micro, [order[id(tree)] for tree in micro.trees])
         lengths = [len(rollout.completion.tokens) * self.counts(rollout) for rollout in rollouts]
         count = denominator(lengths, options.aggregate, options.max_new_tokens)
         return micros, {"rl": count, "ref_kl": count}
@@ -177,13 +178,15 @@ class GRPO(Objective):
         """Whether a completion has a gradient."""
         return self.counts(rollout) and (rollout.advantage != 0 or self.options.beta > 0)
 
-    def _fill(self, micro: Micro, rollouts: Sequence[Rollout]) -> None:
-        """Advantage, weight, sampled and reference log-probability of every completion token."""
+    def _fill(self, micro: Micro, members: Sequence[Members]) -> None:
+        """Place, advantage, weight, sampled and reference log-probability of every completion token."""
+        rollouts = [rollout for one in members for rollout in one.rollouts]
         lengths = [len(rollout.completion.tokens) for rollout in rollouts]
         repeats = torch.tensor(lengths)
         advantages = torch.tensor([rollout.advantage for rollout in rollouts]).repeat_interleave(repeats)
         sampled = torch.tensor([logp for rollout in rollouts for logp in rollout.completion.logps])
         columns = {
+            "place": places(micro.trees, [one.paths for one in members]),
             "advantage": advantages,
             "weight": token_weights(lengths, self.options.aggregate),
             "sampled": sampled,
@@ -196,7 +199,7 @@ class GRPO(Objective):
     def _reference(self, micro: Micro) -> Tensor:
         """Log-probabilities under the reference: the adapter switched off, or the frozen copy."""
         with self._reference_model() as model:
-            return self.logps_under(model, micro)[0]
+            return self.logps_under(model, micro)[0][micro.columns["place"]]
 
     @contextmanager
     def _reference_model(self) -> Iterator[Any]:
@@ -212,6 +215,7 @@ class GRPO(Objective):
     def parts(self, micro: Micro, logps: Tensor, entropy: Tensor) -> dict[str, Tensor]:
         """Clipped surrogate and, with a reference, its KL."""
         options, columns = self.options, micro.columns
+        logps, entropy = logps[columns["place"]], entropy[columns["place"]]
         old = columns.setdefault("old", logps.detach())  # the first pass is on-policy; later passes compare with it
         loss, clipped = policy_loss(
             logps, old, columns["advantage"], clip_low=options.clip_low, clip_high=options.clip_high

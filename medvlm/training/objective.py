@@ -21,7 +21,8 @@ from torch import Tensor
 
 from medvlm.generation.engine import Ask, encode_images
 from medvlm.generation.prompts import Prompter
-from medvlm.tree import Rows, Tree, branch_logps, pack
+from medvlm.logps import branch_logps
+from medvlm.tree import Rows, Tree, pack
 
 
 @dataclass(slots=True)

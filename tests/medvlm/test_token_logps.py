@@ -9,8 +9,8 @@ import torch
 from torch import Tensor
 from transformers import AutoConfig, AutoModelForCausalLM
 
-from medvlm import tree
-from medvlm.tree import token_logps
+from medvlm import logps as module
+from medvlm.logps import token_logps
 
 
 def decoder(name: str) -> Any:
@@ -33,9 +33,9 @@ def at_once(model: Any, hidden: Tensor, tokens: Tensor, temperature: float) -> t
 @pytest.mark.parametrize("temperature", [1.0, 0.7])
 @pytest.mark.parametrize("name", ["llama", "gemma2"])
 def test_chunks_change_nothing(name: str, temperature: float, kept: int, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(tree, "KEPT_SCORES", kept)
-    monkeypatch.setattr(tree, "CHUNK_TOKENS", 4)
-    monkeypatch.setattr(tree, "CHUNK_SCORES", 5 * 97)
+    monkeypatch.setattr(module, "KEPT_SCORES", kept)
+    monkeypatch.setattr(module, "CHUNK_TOKENS", 4)
+    monkeypatch.setattr(module, "CHUNK_SCORES", 5 * 97)
     model, draw = decoder(name), torch.Generator().manual_seed(1)
     hidden = torch.randn(13, 32, generator=draw, dtype=torch.float64)
     tokens, weights = torch.randint(97, (13,), generator=draw), torch.randn(13, generator=draw)

@@ -9,7 +9,8 @@ import torch
 from torch import Tensor
 from transformers import AutoConfig, AutoModelForCausalLM
 
-from medvlm.tree import Tree, branch_logps, pack
+from medvlm.logps import branch_logps
+from medvlm.tree import Tree, pack
 
 SMALL: dict[str, Any] = {
     "vocab_size": 97,
@@ -127,6 +128,21 @@ def test_a_sibling_is_never_seen() -> None:
     torch.testing.assert_close(both[:2], alone, atol=1e-6, rtol=0)
 
 
+def test_what_branches_begin_with_stands_there_once() -> None:
+    draw = torch.Generator().manual_seed(2)
+    sequences = [torch.randint(1, 4, (size,), generator=draw).tolist() for size in (5, 1, 4, 5, 5, 3, 2, 6)]
+    tree = Tree.of([9, 9])
+    question = tree.add([8], [0.0])
+    paths = tree.share([*sequences, sequences[0]], parent=question)
+    spelled = [[token for index in path for token in tree.segments[index].tokens] for path in paths]
+    assert spelled == [*sequences, sequences[0]]
+    beginnings = {tuple(sequence[: end + 1]) for sequence in sequences for end in range(len(sequence))}
+    assert tree.starts[-1] == len(beginnings)
+    model = decoder("qwen3")
+    found, _ = branch_logps(model, pack([tree], pad_id=0))
+    torch.testing.assert_close(found, row_by_row(model, [tree]), atol=1e-5, rtol=1e-5)
+
+
 def test_from_sequences_shares_prompts_only() -> None:
     tree = Tree.from_sequences([[1, 2, 3, 4], [1, 2, 3, 5]], [[0, 0, 1, 1], [0, 0, 1, 1]])
     assert [segment.tokens for segment in tree.segments] == [[1, 2], [3, 4], [3, 5]]
@@ -147,6 +163,7 @@ def test_entropy_of_a_flat_head_is_log_vocabulary() -> None:
         (lambda: Tree.of([1]).add([]), "at least one token"),
         (lambda: Tree.of([1]).add([2], [1.0, 1.0]), "2 weights"),
         (lambda: Tree.of([1]).add([2], parent=7), "Parent 7"),
+        (lambda: Tree.of([1]).share([[2], []]), "at least one token"),
         (lambda: pack([], 0), "no tree"),
     ],
 )

@@ -10,8 +10,9 @@ import torch
 
 from medvlm.generation.engine import Ask, Engine, encode_images
 from medvlm.generation.prompts import Prompter, reference_text, user_text
+from medvlm.logps import branch_logps
 from medvlm.study import ImageRef, Sample
-from medvlm.tree import Tree, branch_logps, pack
+from medvlm.tree import Tree, pack
 
 IMAGE = (ImageRef(Path("a.png")),)
 

@@ -9,7 +9,8 @@ import torch
 from transformers import AutoConfig, AutoModelForCausalLM
 
 from medvlm.generation.sampling import sample
-from medvlm.tree import Tree, branch_logps, pack
+from medvlm.logps import branch_logps
+from medvlm.tree import Tree, pack
 
 KINDS: dict[str, dict[str, Any]] = {
     "qwen3": {},

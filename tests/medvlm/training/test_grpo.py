@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -55,6 +56,39 @@ def test_on_policy_gradient_is_reinforce(
     reinforce(module, answered(batch, rollouts), plain_logps).backward()
     same_gradients(found, gradients(module.model))
     assert curve[0]["sampler_gap"] < 1e-4
+
+
+class AlikeGRPO(GRPO):
+    """Of each group two completions are equal, one is the beginning of another, and one leaves it halfway."""
+
+    def roll_out(self, batch: Sequence[Ask]) -> list[Rollout]:
+        rollouts = super().roll_out(batch)
+        texts = [[70, 71, 72, 73], [70, 71, 72, 73], [70, 71], [70, 71, 74]]
+        for rollout, tokens in zip(rollouts, texts * (len(rollouts) // 4), strict=True):
+            rollout.completion = replace(rollout.completion, tokens=tuple(tokens), logps=(0.0,) * len(tokens))
+        return rollouts
+
+
+def test_completions_that_begin_alike_share_their_tokens_and_keep_their_gradients(
+    tiny: Any,
+    batch: list[Ask],
+    fit: Any,
+    grpo: Any,
+    gradients: Any,
+    same_gradients: Any,
+    answered: Any,
+    plain_logps: Any,
+) -> None:
+    module = grpo(tiny, kind=AlikeGRPO, mu=2)
+    rollouts = module.roll_out(batch)
+    micros, _ = module.learn_from(batch, rollouts)
+    assert sum(tree.starts[-1] for micro in micros for tree in micro.trees) == 5 * len(rollouts) // 4
+    assert sum(len(micro.columns["advantage"]) for micro in micros) == 13 * len(rollouts) // 4
+    fit(module, [batch])
+    found = gradients(module.model)
+    module.model.zero_grad()
+    reinforce(module, answered(batch, rollouts), plain_logps).backward()
+    same_gradients(found, gradients(module.model))
 
 
 def test_the_split_into_micro_batches_changes_nothing(

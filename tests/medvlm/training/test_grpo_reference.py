@@ -9,9 +9,10 @@ import torch
 from torch import Tensor
 
 from medvlm.generation.engine import Ask
+from medvlm.logps import branch_logps
 from medvlm.models import tiny_vlm
 from medvlm.models.parts import add_lora
-from medvlm.tree import branch_logps, pack
+from medvlm.tree import pack
 
 
 def adapt(model: Any) -> None:
