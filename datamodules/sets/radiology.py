@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from . import mimic_cxr, mimic_vqa, openi
+from . import chexpert, gemex, mimic_cxr, mimic_vqa, openi, rexgradient
 from .cards import SetCard
 
 CARDS: tuple[SetCard, ...] = (
@@ -11,4 +11,8 @@ CARDS: tuple[SetCard, ...] = (
     mimic_vqa.CARD,
     openi.CARD,
     openi.R2GEN_CARD,
+    chexpert.CARD,
+    chexpert.PLUS_CARD,
+    rexgradient.CARD,
+    gemex.CARD,
 )
