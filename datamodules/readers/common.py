@@ -32,8 +32,6 @@ _MAGIC = (
     (b"7z\xbc\xaf\x27\x1c", "a 7-Zip archive; give the unpacked folder"),
     (b"Rar!", "a RAR archive; give the unpacked folder"),
     (b"\x28\xb5\x2f\xfd", "a zstd archive; give the unpacked folder"),
-    (b"NRRD", "an NRRD volume"),
-    (b"ObjectType", "a MetaImage header"),
     (b"\x93NUMPY", "a NumPy array file; load it and give the array"),
     (b"\x80\x04\x95", "a Python pickle"),
     (b"\x89HDF", "an HDF5 file"),

@@ -55,7 +55,7 @@ def read_nifti(
         header, paired = _header(path)
         own = slope is None and intercept is None
         scaling = _scaling(header) if own else (1.0 if slope is None else slope, intercept or 0.0)
-        return _image(path, header, paired, part, form, scaling, modality or _sidecar(path))
+        return _image(path, header, paired, part, form, scaling, modality or sidecar_modality(path))
     except ImageError:
         raise
     except (*READ_ERRORS, HeaderDataError) as error:
@@ -173,8 +173,17 @@ def _scaling(header: Any) -> tuple[float, float]:
     return slope, inter if np.isfinite(inter) else 0.0
 
 
-def _sidecar(path: Path) -> str | None:
-    side = path.with_name(path.name.removesuffix(".gz").removesuffix(".nii").removesuffix(".hdr") + ".json")
+def sidecar_modality(path: Path) -> str | None:
+    """The modality that a BIDS sidecar (``NAME.json`` beside ``NAME.nii.gz``) gives, or None.
+
+    Args:
+        path: The volume.
+
+    Raises:
+        ImageError: If the sidecar is no JSON.
+    """
+    stem = path.name.removesuffix(".gz")
+    side = path.with_name(f"{stem.rpartition('.')[0] or stem}.json")
     if not side.is_file():
         return None
     try:

@@ -29,9 +29,9 @@ def read_image(
     """Read an image or a volume from anything that holds one.
 
     Args:
-        source: A DICOM or NIfTI file, a picture (PNG, JPEG, TIFF, BMP, GIF, WebP), a whole slide (shown as a
-            thumbnail), a folder with the slices of one DICOM series, a ZIP archive of one, an array, a PIL picture, or
-            an Image (returned as it is).
+        source: A DICOM, NIfTI, NRRD or MetaImage file, a picture (PNG, JPEG, TIFF, BMP, GIF, WebP), a whole slide
+            (shown as a thumbnail), a folder with the slices of one DICOM series, a ZIP archive of one, an array, a PIL
+            picture, or an Image (returned as it is).
         modality: DICOM modality, for sources that do not say (``CT`` makes a NIfTI's numbers HU).
         repair: Whether slices with gaps, uneven spacing, duplicates or gantry tilt are resampled to a regular
             volume instead of being refused; each repair is noted on the image.
@@ -109,6 +109,10 @@ def _dispatch(path: Path, modality: str | None, repair: bool, region: Region | N
         from .nifti import read_nifti
 
         return read_nifti(path, modality=modality)
+    if kind == "itk":
+        from .itk import read_itk
+
+        return read_itk(path, modality=modality)
     if kind == "archive":
         return _read_archive(path, modality, repair)
     from .picture import read_picture

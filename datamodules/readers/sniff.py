@@ -11,8 +11,8 @@ from medvlm.study import ImageError
 
 from .common import describe
 
-Kind = Literal["dicom", "nifti", "picture", "slide"]
-FileKind = Literal["dicom", "nifti", "picture", "slide", "archive"]
+Kind = Literal["dicom", "nifti", "itk", "picture", "slide"]
+FileKind = Literal["dicom", "nifti", "itk", "picture", "slide", "archive"]
 
 HEAD = 1024
 """Bytes that are enough to tell."""
@@ -20,6 +20,8 @@ HEAD = 1024
 _SLIDES = (b"II*\x00", b"MM\x00*", b"II+\x00", b"MM\x00+", b"ZISRAWFILE")
 """TIFF and BigTIFF in both byte orders (SVS, NDPI, SCN, BIF and generic pyramids), and CZI."""
 _TILE_WIDTH, _NDPI = 322, 65420
+_ITK = re.compile(rb"NRRD000[1-9]\r?\n|(ObjectType\s*=\s*Image|NDims\s*=\s*[0-9])")
+"""NRRD, and the first line of a MetaImage header."""
 _WHOLE_SLIDE = re.compile(rb"1\.2\.840\.10008\.5\.1\.4\.1\.1\.77\.1\.6(?![.0-9])")
 """VL Whole Slide Microscopy Image Storage (PS3.4 B.5), as (0002,0002) and (0008,0016) hold it."""
 
@@ -42,6 +44,8 @@ def kind_of(head: bytes) -> Kind | None:
         return "slide"
     if _is_nifti(head) or (head.startswith(b"\x1f\x8b") and _is_nifti(_gunzip(head))):
         return "nifti"
+    if _ITK.match(head):
+        return "itk"
     return "dicom" if _is_bare_dicom(head) else None
 
 
@@ -63,8 +67,8 @@ def kind_of_file(path: Path) -> FileKind:
         return "archive"
     if kind is None:
         raise ImageError(
-            f"{path} is no image: it looks like {describe(head)}; expected DICOM, NIfTI, a slide, PNG, JPEG, TIFF, "
-            "BMP, GIF or WebP, or a ZIP archive of a study."
+            f"{path} is no image: it looks like {describe(head)}; expected DICOM, NIfTI, NRRD, MetaImage, a slide, "
+            "PNG, JPEG, TIFF, BMP, GIF or WebP, or a ZIP archive of a study."
         )
     return "slide" if kind == "dicom" and _WHOLE_SLIDE.search(head) else kind
 

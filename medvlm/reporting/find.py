@@ -62,7 +62,7 @@ class Study:
 
     Attributes:
         id: 16 hex digits: hash of the study's UID, or of the place of a file that has none.
-        kind: ``dicom``, ``nifti`` or ``picture``.
+        kind: ``dicom``, ``nifti`` (or another file with a volume) or ``picture``.
         uid: StudyInstanceUID; empty if there is none.
         stamp: Changes when files are added or changed.
         entries: Its files.
@@ -174,7 +174,7 @@ def _look(path: Path, base: Path) -> Stray | tuple[Literal["dicom", "nifti", "pi
             return Stray(name, path, "skipped", f"no image: it looks like {describe(head)}")
         if kind == "dicom":
             return kind, _header(path)
-        return "nifti" if kind == "nifti" else "picture", Entry(path, _stamp(path))  # a slide is its thumbnail
+        return "nifti" if kind in ("nifti", "itk") else "picture", Entry(path, _stamp(path))  # a slide is its thumbnail
     except ImageError as error:
         return Stray(name, path, "failed", str(error))
     except OSError as error:
