@@ -59,3 +59,21 @@ def without_letters(values: Sequence[str]) -> tuple[tuple[str, ...], bool]:
     found = [(match[1], match[2].strip()) for match in matches if match]
     in_order = all(letter == chr(ord("A") + place) for place, (letter, _) in enumerate(found))
     return tuple(text for _, text in found), in_order
+
+
+def lettered_options(choices: object, where: str) -> tuple[str, ...]:
+    """Return the options of an object ``{"A": text, "B": text, ...}`` in the order of their letters.
+
+    Raises:
+        UnusableRecordError: If it is no such object, or the letters do not follow each other from A.
+
+    Examples:
+        >>> lettered_options({"B": "left ", "A": "right"}, "1")
+        ('right', 'left')
+    """
+    if not isinstance(choices, dict) or not all(isinstance(text, str) and text.strip() for text in choices.values()):
+        raise UnusableRecordError(where, "options: expected an object of letter and text", choices)
+    letters = sorted(choices)
+    if letters != [chr(ord("A") + place) for place in range(len(letters))]:
+        raise UnusableRecordError(where, "letters of the options do not follow each other from A", "".join(letters))
+    return tuple(choices[letter].strip() for letter in letters)

@@ -210,7 +210,7 @@ def _answer(record: Mapping[str, Any], kind: AnswerKind, options: tuple[str, ...
         return choice_answer(answer, options, where)
     if kind == "closed" and yes_no(answer) is None:
         raise UnusableRecordError(where, "closed answer is not yes or no", answer)
-    if kind == "number" and not _is_number(answer):
+    if kind == "number" and not is_number(answer):
         raise UnusableRecordError(where, "answer is no number", answer)
     return yes_no(answer) or answer if kind == "closed" else answer
 
@@ -223,7 +223,7 @@ def box_text(value: Any, where: str) -> str:
         ('0.00 0.25 0.50 1.00', '0.10 0.20 0.30 0.40')
     """
     parts = value.split() if isinstance(value, str) else value
-    if not isinstance(parts, list) or len(parts) != 4 or not all(_is_number(part) for part in parts):
+    if not isinstance(parts, list) or len(parts) != 4 or not all(is_number(part) for part in parts):
         raise UnusableRecordError(where, "box is not four numbers x0 y0 x1 y1", value)
     x0, y0, x1, y1 = (float(part) for part in parts)
     if not (0 <= x0 < x1 <= 1 and 0 <= y0 < y1 <= 1):
@@ -231,7 +231,7 @@ def box_text(value: Any, where: str) -> str:
     return f"{x0:.2f} {y0:.2f} {x1:.2f} {y1:.2f}"
 
 
-def _is_number(value: Any) -> bool:
+def is_number(value: Any) -> bool:
     """Say whether a value is a finite number or text of one."""
     if isinstance(value, bool) or not isinstance(value, str | int | float):
         return False

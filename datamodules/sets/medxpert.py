@@ -16,7 +16,7 @@ from pathlib import Path
 from medvlm.study import Sample
 
 from .cards import SetCard
-from .choices import option_at
+from .choices import lettered_options, option_at
 from .records import Absent, LoadReport, collect
 from .row import Row, rows_of, split_files
 from .table import read_jsonl
@@ -68,13 +68,7 @@ def _load(root: Path | str, split: str, part: str, report: LoadReport | None, ab
 def _sample(row: Row, folder: Path, with_images: bool) -> Sample:
     """Make a sample of one record."""
     row = row.named(row.text("id") or row.where)
-    choices = row.fields.get("options")
-    if not isinstance(choices, dict) or not all(isinstance(text, str) for text in choices.values()):
-        raise row.refuse("options: expected an object of letter and text", choices)
-    letters = sorted(choices)
-    if letters != [chr(ord("A") + place) for place in range(len(letters))]:
-        raise row.refuse("letters of the options do not follow each other", "".join(letters))
-    options = tuple(choices[letter].strip() for letter in letters)
+    options = lettered_options(row.fields.get("options"), row.where)
     names = row.texts("images") if with_images else ()
     if with_images and not names:
         raise row.refuse("no images")

@@ -70,6 +70,11 @@ def read_with_images(path: Path, column: str, columns: Iterable[str], root: Path
         yield {**row, column: names}
 
 
+def has_images(path: Path, column: str) -> bool:
+    """Say whether a parquet file has a column of that name which holds bytes."""
+    return column in _images(_open(path))
+
+
 def image_folder(root: Path | str) -> Path:
     """Return where the images of a parquet release are written."""
     return Path(root) / FOLDER

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 KEPT, ABSENT = 2, 0
-SKIPPED = {"letters of the options do not follow each other": 1}
+SKIPPED = {"letters of the options do not follow each other from A": 1}
 TABLE = "Text/test.jsonl"
 
 
