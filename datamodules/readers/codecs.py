@@ -21,7 +21,7 @@ from medvlm.study import ImageError
 
 from .codestreams import Codestream, parse_jpeg, parse_jpeg2000
 from .common import Array
-from .reduced import levels_of, shrink_jpeg, shrink_jpeg2000
+from .reduced import centered, levels_of, shrink_jpeg, shrink_jpeg2000
 
 Family = Literal["jpeg", "jpegls", "j2k", "rle", "deflate"]
 
@@ -78,6 +78,11 @@ class Form:
         return np.dtype(f"{'i' if self.signed and self.allocated > 1 else 'u'}{max(self.allocated, 8) // 8}")
 
     @property
+    def can_be_averaged(self) -> bool:
+        """Whether values lie on a scale: a mean of palette indices or of single bits is nothing."""
+        return self.allocated > 1 and self.photometric != "PALETTE COLOR"
+
+    @property
     def is_ours_alone(self) -> bool:
         """Whether pydicom's plugins cannot decode it, so that an error of ours is the last word."""
         return self.family == "deflate" or (self.family == "rle" and self.allocated == 1)
@@ -92,7 +97,8 @@ def decode_frames(
         dataset: A parsed file with encapsulated Pixel Data (7FE0,0010).
         frames: Numbers of the frames, from 0; None for all.
         reduce: Wanted size: 1 / 2 ** reduce of the height and width (rounded up), where the codestream can be decoded
-            at a smaller size: JPEG of 8 bits (DCT scaling), JPEG 2000 and HTJ2K (resolution levels).
+            at a smaller size: JPEG of 8 bits (DCT scaling), JPEG 2000 and HTJ2K (resolution levels). Resized further
+            by area, a radiograph then differs from the whole one resized so by 0.001 of its range in the mean.
 
     Returns:
         Stored values, axes (t)yx(c), with t where ``frames`` is given or the file has several, colours as RGB; and the
@@ -111,7 +117,7 @@ def decode_frames(
     streams = [_claims(form, piece) for piece in pieces]
     if not all(_is_known(form, stream) for stream in streams):
         return None
-    made = min([reduce, *(levels_of(stream) if stream else 0 for stream in streams)])
+    made = min([reduce if form.can_be_averaged else 0, *(levels_of(one) if one else 0 for one in streams)])
     decode = _DECODERS[form.family]
     planes = []
     for piece, stream in zip(pieces, streams, strict=True):
@@ -196,7 +202,7 @@ def _decode_jpeg(piece: bytes, form: Form, stream: Codestream | None, reduce: in
     import imagecodecs
 
     if reduce and stream is not None:
-        return shrink_jpeg(piece, stream, reduce)
+        return centered(shrink_jpeg(piece, stream, reduce), (form.rows, form.columns), reduce, wavelet=False)
     if form.samples == 1:
         return np.asarray(imagecodecs.jpeg8_decode(piece))
     # one space in and out: samples come as they are stored, and colours are made by one rule for all decoders
@@ -215,7 +221,8 @@ def _decode_j2k(piece: bytes, form: Form, stream: Codestream | None, reduce: int
     if stream is None:
         raise ValueError("JPEG 2000 without a header")
     if reduce:
-        return shrink_jpeg2000(piece, stream, reduce, form.high_throughput)
+        small = shrink_jpeg2000(piece, stream, reduce, form.high_throughput)
+        return centered(small, (form.rows, form.columns), reduce, wavelet=True)
     # OpenJPH wraps what a lossy wavelet carries beyond the range, OpenJPEG clips it
     if form.high_throughput and stream.lossless:
         return np.asarray(imagecodecs.htj2k_decode(piece))

@@ -123,7 +123,7 @@ def parse_jpeg2000(data: bytes) -> Codestream:
         signed=bool(parts[0][0] & 0x80),
         lossless=reversible,
         subsampled=any(part[1:] != b"\x01\x01" or part[0] != parts[0][0] for part in parts),
-        levels=0 if start else levels,  # the boxes of a JP2 may reorder colours, which a bare codestream cannot say
+        levels=0 if start or left or top else levels,  # boxes of a JP2 may reorder colours, an offset moves the samples
         is_complete=_END in data[-16:],
     )
 

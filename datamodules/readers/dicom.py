@@ -26,6 +26,7 @@ from .color import as_color
 from .common import READ_ERRORS, Array, fill_nan, fingerprint, refuse_size
 from .frames import stack_frames
 from .objects import class_of, is_video, note_of, why_no_image
+from .reduced import fitting
 from .values import apply_modality_lut, apply_voi, is_inverted, plane_letters, spacing_of, unit_of, windows_of
 
 _LITTLE = (ImplicitVRLittleEndian, ExplicitVRLittleEndian, DeflatedExplicitVRLittleEndian)
@@ -55,19 +56,21 @@ _TAGS = (
 )  # fmt: skip
 
 
-def read_dicom(path: Path, *, modality: str | None = None) -> Image:
+def read_dicom(path: Path, *, modality: str | None = None, size: tuple[int, int] | None = None) -> Image:
     """Read a DICOM file as one image, or as frames.
 
     Args:
         path: The file.
         modality: What it is, where the file does not say.
+        size: Height and width that the caller needs at least; a single frame whose codestream holds smaller images is
+            then decoded at the smallest of them that is no smaller, which a note says. None decodes the whole.
 
     Raises:
         ImageError: If it holds no image, is broken, or needs a decoder that is not installed.
     """
     refuse_size(str(path), path.stat().st_size, what="content")
     data = path.read_bytes()
-    return image_of(open_dicom(data, str(path), _TAGS), data, str(path), modality)
+    return image_of(open_dicom(data, str(path), _TAGS), data, str(path), modality, size)
 
 
 def open_dicom(data: bytes | Path, name: str, tags: tuple[str, ...], *, header: bool = False) -> Dataset:
@@ -117,7 +120,9 @@ def _refuse_inflated(data: bytes | Path, name: str) -> None:
         rest = unpack.unconsumed_tail
 
 
-def image_of(dataset: Dataset, data: bytes, name: str, modality: str | None) -> Image:
+def image_of(
+    dataset: Dataset, data: bytes, name: str, modality: str | None, size: tuple[int, int] | None = None
+) -> Image:
     """Make an image of a parsed DICOM file.
 
     Args:
@@ -125,25 +130,31 @@ def image_of(dataset: Dataset, data: bytes, name: str, modality: str | None) -> 
         data: The bytes of the file, to name a source that has no UID.
         name: What to call it in errors.
         modality: What it is, where the file does not say.
+        size: Height and width that are needed at least; None for all.
 
     Raises:
         ImageError: If it holds no image, is broken, or needs a decoder that is not installed.
     """
     try:
-        return _interpret(dataset, data, name, modality)
+        return _interpret(dataset, data, name, modality, size)
     except ImageError:
         raise
     except DICOM_ERRORS as error:
         raise ImageError(f"{name}: its pixels cannot be interpreted ({_brief(error)}).") from error
 
 
-def _interpret(dataset: Dataset, data: bytes, name: str, modality: str | None) -> Image:
-    stored = stored_values(dataset, name)
+def _interpret(
+    dataset: Dataset, data: bytes, name: str, modality: str | None, size: tuple[int, int] | None
+) -> Image:
+    stored, reduced = stored_values(dataset, name, size)
     photometric = str(dataset.get("PhotometricInterpretation") or "")
     own = str(dataset.get("Modality") or "") or modality or "OT"
     notes = () if modality in (None, own) else (f"the file says modality {own}, not {modality}",)
     uid = dataset.get("SOPInstanceUID")
     spacing, more = spacing_of(dataset)
+    if reduced:
+        own_size, spacing = _scaled(dataset, spacing, reduced)
+        more += (f"decoded at {own_size[0]} x {own_size[1]}, a 1/{2**reduced} of {dataset.Rows} x {dataset.Columns}",)
     frames = "t" if int(dataset.get("NumberOfFrames") or 1) > 1 else ""
     if not frames and stored.ndim > 2 + (dataset.SamplesPerPixel == 3):
         stored = stored[0]
@@ -164,12 +175,26 @@ def _interpret(dataset: Dataset, data: bytes, name: str, modality: str | None) -
     raise ImageError(f"{name}: photometric interpretation {photometric or 'absent'!r} is not supported.")
 
 
-def stored_values(dataset: Dataset, name: str) -> Array:
+def _scaled(
+    dataset: Dataset, spacing: tuple[float, float] | None, reduced: int
+) -> tuple[tuple[int, int], tuple[float, float] | None]:
+    """Size and spacing of an image that was decoded at 1 / 2 ** reduced: the same millimetres in fewer pixels."""
+    rows, columns = (-(-side >> reduced) for side in (dataset.Rows, dataset.Columns))
+    if spacing is not None:
+        spacing = (spacing[0] * dataset.Rows / rows, spacing[1] * dataset.Columns / columns)
+    return (rows, columns), spacing
+
+
+def stored_values(dataset: Dataset, name: str, size: tuple[int, int] | None = None) -> tuple[Array, int]:
     """Decode the pixels of a file, colours as RGB (indices of a palette as they are).
 
     Args:
         dataset: The parsed file.
         name: What to call it in errors.
+        size: Height and width that are needed at least; None for all.
+
+    Returns:
+        Stored values, and how many times their size was halved while decoding.
 
     Raises:
         ImageError: If there are none, too few, too many, or no decoder for them.
@@ -189,10 +214,10 @@ def stored_values(dataset: Dataset, name: str) -> Array:
         if held < needed:
             raise ImageError(f"{name}: truncated, {held:,} of {needed:,} bytes of pixels are there.")
     if keyword == "PixelData" and samples == 1 and bits in (8, 16) and syntax in _LITTLE:
-        return _native(dataset, count)
+        return _native(dataset, count), 0
     try:
-        decoded = decode_frames(dataset)
-        return decoded[0] if decoded else np.asarray(pixel_array(dataset))
+        reduce = fitting(dataset.Rows, dataset.Columns, size) if size and frames == 1 else 0
+        return decode_frames(dataset, reduce=reduce) or (np.asarray(pixel_array(dataset)), 0)
     except DICOM_ERRORS as error:
         raise ImageError(f"{name}: its {syntax.name} pixels cannot be decoded ({_brief(error)}).") from error
 

@@ -15,6 +15,7 @@ import numpy as np
 from medvlm.study import Image, ImageError
 
 from .common import READ_ERRORS, Array, fingerprint, narrow, refuse_size
+from .reduced import centered, fitting
 
 if TYPE_CHECKING:
     from PIL import Image as Pil
@@ -29,12 +30,14 @@ _TURNS = {
 """EXIF orientation -> quarter turns to the left, then whether left and right are swapped."""
 
 
-def read_picture(path: Path, *, modality: str | None = None) -> Image:
+def read_picture(path: Path, *, modality: str | None = None, size: tuple[int, int] | None = None) -> Image:
     """Read a picture file.
 
     Args:
         path: The file.
         modality: What it shows.
+        size: Height and width that the caller needs at least; a JPEG is then decoded at a half, a quarter or an eighth
+            where that is no smaller, which a note says. None decodes the whole.
 
     Raises:
         ImageError: If it is broken or too large.
@@ -49,7 +52,7 @@ def read_picture(path: Path, *, modality: str | None = None) -> Image:
             warnings.filterwarnings("ignore", category=UserWarning, module="PIL")  # odd metadata; pixels are checked
             picture = _open(data, str(path))
             _check_size(picture, str(path))
-            return _convert(picture, modality, fingerprint("file", data), data)
+            return _convert(picture, modality, fingerprint("file", data), data, size)
     except ImageError:
         raise
     except (*READ_ERRORS, Pil.DecompressionBombError) as error:
@@ -97,15 +100,35 @@ def _open(data: bytes, name: str) -> Pil.Image:
         raise
 
 
-def _convert(picture: Pil.Image, modality: str | None, source: str | None, data: bytes) -> Image:
+def _convert(
+    picture: Pil.Image, modality: str | None, source: str | None, data: bytes, size: tuple[int, int] | None = None
+) -> Image:
     pages = int(getattr(picture, "n_frames", 1))
     notes: tuple[str, ...] = (f"the first of {pages} frames or pages",) if pages > 1 else ()
+    width, height = picture.size
+    reduce = _draft(picture, size) if size else 0
     if data.startswith(b"\x89PNG") and data[24] == 16 and data[25] != 0:
         array, more = _deep_color(data)
     else:
         array, more = _pixels(picture)
+    if reduce:
+        own = " x ".join(map(str, array.shape[:2]))
+        notes += (f"decoded at {own}, a 1/{2**reduce} of {height} x {width}",)
+        array = centered(array, (height, width), reduce, wavelet=False)
     array, turned = _turn(array, picture)
     return _image(array, modality, source or fingerprint("array", array.tobytes()), notes + more + turned)
+
+
+def _draft(picture: Pil.Image, size: tuple[int, int]) -> int:
+    """Have a JPEG decoded by a scaled DCT; how many times its size is halved."""
+    if picture.format != "JPEG":
+        return 0
+    width, height = picture.size
+    quarters, _ = _TURNS.get(picture.getexif().get(_ORIENTATION, 1), (0, False))
+    reduce = min(3, fitting(height, width, size[::-1] if quarters % 2 else size))
+    if reduce:
+        picture.draft(None, (width >> reduce, height >> reduce))
+    return reduce
 
 
 def _pixels(picture: Pil.Image) -> tuple[Array, tuple[str, ...]]:

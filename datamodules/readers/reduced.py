@@ -10,6 +10,24 @@ from .codestreams import Codestream
 from .common import Array
 
 
+def fitting(height: int, width: int, size: tuple[int, int]) -> int:
+    """How many times a size may be halved, rounding up, and still not be smaller than another.
+
+    Args:
+        height: Rows.
+        width: Columns.
+        size: Rows and columns that are needed.
+
+    Examples:
+        >>> fitting(2500, 2048, (448, 448))
+        2
+    """
+    halvings = 0
+    while min(height, width) > 1 and -(-height >> (halvings + 1)) >= size[0] and -(-width >> (halvings + 1)) >= size[1]:
+        halvings += 1
+    return halvings
+
+
 def levels_of(stream: Codestream) -> int:
     """How many times the size of a frame can be halved while decoding, with the decoders that are here.
 
@@ -44,9 +62,6 @@ def shrink_jpeg(data: bytes, stream: Codestream, reduce: int) -> Array:
 def shrink_jpeg2000(data: bytes, stream: Codestream, reduce: int, high_throughput: bool) -> Array:
     """Decode a JPEG 2000 without its finest wavelet levels.
 
-    A low-pass sample lies on the first of the pixels that it stands for, not amid them: the picture is moved by up to
-    half a pixel of its own, which :func:`centered` takes back.
-
     Args:
         data: The codestream.
         stream: Its header.
@@ -54,7 +69,7 @@ def shrink_jpeg2000(data: bytes, stream: Codestream, reduce: int, high_throughpu
         high_throughput: Whether it is an HTJ2K.
 
     Returns:
-        Samples as they are stored, (H, W) or (H, W, 3), sides rounded up.
+        Samples as they are stored, (H, W) or (H, W, 3), sides rounded up; :func:`centered` puts them in place.
     """
     # OpenJPH does not clip what the low-pass filter carries beyond the range: it must have bits to spare
     if high_throughput and stream.precision not in (8, 16):
@@ -85,3 +100,32 @@ def _by_openjpeg(data: bytes, stream: Codestream, reduce: int) -> Array:
     if not stream.signed:
         return values
     return (values.astype(np.int32) - (1 << (stream.precision - 1))).astype(f"i{spread.dtype.itemsize}")
+
+
+def centered(array: Array, whole: tuple[int, int], reduce: int, *, wavelet: bool) -> Array:
+    """Move reduced samples to where those of a resized image lie, (i + 0.5) * H / h - 0.5 in pixels of the whole.
+
+    A low-pass sample of a wavelet stands on the first of the pixels that it was made of, not amid them; and where the
+    size is no multiple of the reduction, the last samples reach beyond the image. Left alone, either would move edges
+    by up to half a reduced pixel.
+
+    Args:
+        array: Reduced samples, (H, W) or (H, W, 3).
+        whole: Height and width of the whole.
+        reduce: The reduction made.
+        wavelet: Whether a wavelet made them, not a DCT.
+    """
+    import cv2
+
+    height, width = array.shape[:2]
+    places = []
+    for side, own in ((whole[1], width), (whole[0], height)):
+        step = side / own  # pixels of the whole from sample to sample
+        first = (step / 2 - 0.5) / 2**reduce if wavelet else step / 2 / 2**reduce - 0.5
+        places.append((step / 2**reduce, first))
+    (by_x, from_x), (by_y, from_y) = places
+    if (by_x, from_x, by_y, from_y) == (1, 0, 1, 0):
+        return array
+    matrix = np.array([[by_x, 0, from_x], [0, by_y, from_y]])
+    flags = cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP
+    return np.asarray(cv2.warpAffine(array, matrix, (width, height), flags=flags, borderMode=cv2.BORDER_REPLICATE))
