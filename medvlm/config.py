@@ -1,4 +1,4 @@
-"""Typed recipes: YAML files with ``key=value`` overrides, every mistake named at once."""
+"""Recipes as YAML files with ``key=value`` overrides, every mistake named at once."""
 
 from __future__ import annotations
 
@@ -6,203 +6,22 @@ import difflib
 from collections.abc import Mapping, Sequence
 from importlib.resources import files
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Any
 
 import yaml
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import ValidationError
 
 from medvlm.files import write_whole
-
-FolderName = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]*$")]
-TAKEN = ("init", "model")  # folders of a run that are no stage's
-
-
-class Settings(BaseModel):
-    """Base of every section: unknown keys are errors, values never change after loading."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False, use_attribute_docstrings=True)
-
-
-class ModelSettings(Settings):
-    """Which model: a folder or hub id as it is (``source``), or parts to be composed."""
-
-    source: str | None = None
-    """Folder or hub id of a whole vision-language model; the parts below are then unused."""
-    encoder: str | dict[str, Any] = "siglip_tiny"
-    """Name of an encoder, folder or hub id, or a mapping with ``name`` and its options."""
-    decoder: str | dict[str, Any] = Field(default_factory=lambda: {"model_type": "qwen3"})
-    """Folder or hub id of a causal language model, or the numbers of one built from scratch."""
-    projector: dict[str, Any] = Field(default_factory=lambda: {"kind": "mlp"})
-    """``kind`` and its options."""
-    compressor: dict[str, Any] | None = None
-    """How the slices of a volume become a fixed number of tokens; None for a model of 2D images."""
-    tokenizer: str | None = None
-    """Folder or hub id; None takes the decoder's own, or trains one on the texts of the training set."""
-    vocabulary: Annotated[int, Field(ge=300)] = 1024
-    """Size of a tokenizer that is trained here."""
-    intensity: list[str] | None = None
-    """Names of intensity recipes, tried in order; None takes the general list."""
-    freeze: list[Literal["vision", "projector", "decoder"]] = []
-    """Parts that are not trained."""
-    lora: dict[str, Any] | None = None
-    """``parts``, ``rank``, ``alpha``, ``dropout``: adapters on these parts, all else frozen; None: no adapters."""
-
-
-class DataSettings(Settings):
-    """Which set, and where it is."""
-
-    set: str = "thorax"
-    """Name of a set."""
-    root: Path | None = None
-    """Its folder; the phantoms make theirs when it is absent."""
-    options: dict[str, Any] = {}
-    """Keyword arguments of the set's loader."""
-    make: dict[str, Any] = {}
-    """For phantoms: how many patients, which seed, which size."""
-    cache_gb: Annotated[float, Field(ge=0)] = 2.0
-    """Memory for prepared pixels."""
-    workers: Annotated[int, Field(ge=0)] = 0
-    """Processes that read images."""
-    augment: bool = False
-    """Gentle 2D augmentation of training images (no mirror: sides matter)."""
-
-
-class Stage(Settings):
-    """What every stage has."""
-
-    name: FolderName
-    start: str | None = None
-    """The earlier stage whose model this one starts from, or ``init``; None takes the one before."""
-    steps: Annotated[int, Field(ge=1)] = 100
-    """Batches; a batch is one optimiser step (``mu`` of them in GRPO)."""
-    images: Annotated[int, Field(ge=1)] = 16
-    """Images (contexts) a batch."""
-    questions: Annotated[int, Field(ge=1)] = 8
-    """Most questions of one image in one context."""
-    lr: Annotated[float, Field(gt=0)] = 1e-5
-    warmup: Annotated[int, Field(ge=0)] = 0
-    """Batches over which the learning rate rises."""
-    decay: Literal["cosine", "linear", "none"] = "cosine"
-    weight_decay: Annotated[float, Field(ge=0)] = 0.0
-    clip_norm: Annotated[float, Field(gt=0)] = 1.0
-    micro_tokens: Annotated[int, Field(ge=1)] = 16384
-    """Most padded tokens in one forward pass; a batch is split, its gradient does not change."""
-    where: dict[str, str] = {}
-    """Keep training samples whose categories have these values."""
-    kinds: list[str] | None = None
-    """Keep training samples of these kinds of answer."""
-    options: dict[str, Any] = {}
-    """Keyword arguments of the set's loader, over those of the data section."""
-    evaluate: bool = True
-    """Whether the stage's model is scored on the test split."""
-    protocol: str | None = None
-    """Protocol by name; None takes that of the evaluate section."""
-    baselines: list[Literal["majority", "blank", "shuffled"]] | None = None
-    """What else is scored beside it; None takes those of the evaluate section."""
-
-
-class SFTStage(Stage):
-    """Supervised fine-tuning on reference answers."""
-
-    objective: Literal["sft"]
-    weak: bool = False
-    """Whether to imitate the answers mined from reports instead of the verified ones."""
-
-
-class GRPOStage(Stage):
-    """Group relative policy optimisation on verified answers."""
-
-    objective: Literal["grpo"]
-    group: Annotated[int, Field(ge=2)] = 8
-    """Completions a question (G)."""
-    temperature: Annotated[float, Field(gt=0)] = 1.0
-    max_new_tokens: Annotated[int, Field(ge=1)] = 64
-    rewards: dict[str, float] = {"accuracy": 1.0, "format": 0.1}
-    """Weight of each reward, by name or ``package.module:function``."""
-    scale: Literal["group", "batch", "none"] = "group"
-    """What centred rewards are divided by."""
-    aggregate: Literal["token", "sequence", "constant"] = "token"
-    """Mean over the tokens of the batch (DAPO), over sequences of their means (GRPO), or over a constant (Dr. GRPO)."""
-    clip_low: Annotated[float, Field(gt=0, lt=1)] = 0.2
-    clip_high: Annotated[float, Field(gt=0)] = 0.28
-    beta: Annotated[float, Field(ge=0)] = 0.0
-    """Weight of the KL to the reference (the stage's start, or the adapter switched off); 0 keeps no reference."""
-    mu: Annotated[int, Field(ge=1)] = 1
-    """Optimiser steps on one batch of rollouts."""
-    mask_truncated: bool = False
-    """Whether completions cut at the limit are left out of the loss."""
-
-
-class EvaluateSettings(Settings):
-    """How the held-out split is scored."""
-
-    split: str = "test"
-    limit: Annotated[int, Field(ge=1)] | None = None
-    """Most images; None takes all."""
-    batch: Annotated[int, Field(ge=1)] = 64
-    """Images answered together."""
-    max_new_tokens: Annotated[int, Field(ge=1)] = 64
-    baselines: list[Literal["majority", "blank", "shuffled"]] = ["majority", "blank", "shuffled"]
-    protocol: str | None = None
-    """Protocol by name; None takes the one of the set."""
-
-
-class TrainerSettings(Settings):
-    """Where and how a run is executed."""
-
-    accelerator: str = "auto"
-    devices: int | str = "auto"
-    strategy: str = "auto"
-    precision: Literal["32-true", "bf16-mixed", "16-mixed", "bf16-true"] = "32-true"
-    threads: Annotated[int, Field(ge=1)] | None = None
-    """CPU threads of torch; None leaves its default."""
-    checkpoint_every: Annotated[int, Field(ge=1)] = 50
-    """Batches between checkpoints; a killed run goes on from the last one."""
-    log_every: Annotated[int, Field(ge=1)] = 1
-    progress: bool = True
-    tensorboard: bool = True
-    wandb: str | None = None
-    """W&B project; needs the ``wandb`` extra."""
-
-
-class Recipe(Settings):
-    """One run: data, a model and a list of stages."""
-
-    name: FolderName
-    purpose: str
-    """One line for the list of recipes."""
-    seed: int = 0
-    output: Path = Path("checkpoints")
-    """The run's folder is ``output/name``."""
-    reasoning: bool = False
-    """Whether answers carry their reasoning between tags."""
-    note: str = ""
-    """What a reader of the results must know; printed with them."""
-    model: ModelSettings = ModelSettings()
-    data: DataSettings = DataSettings()
-    stages: Annotated[list[Annotated[SFTStage | GRPOStage, Field(discriminator="objective")]], Field(min_length=1)]
-    evaluate: EvaluateSettings = EvaluateSettings()
-    trainer: TrainerSettings = TrainerSettings()
-    reports: Annotated[int, Field(ge=0)] = 0
-    """Studies of the test split that the last stage's model reports on at the end."""
-
-    @property
-    def folder(self) -> Path:
-        """Where the run leaves everything."""
-        return self.output / self.name
-
-    @model_validator(mode="after")
-    def _stages_start_from_earlier_ones(self) -> Recipe:
-        seen: list[str] = []
-        for stage in self.stages:
-            if stage.name in seen:
-                raise ValueError(f"two stages are called {stage.name!r}")
-            if stage.name in TAKEN:
-                raise ValueError(f"no stage can be called {stage.name!r}: the run has a folder of that name")
-            if stage.start not in (None, "init", *seen):
-                raise ValueError(f"stage {stage.name!r} starts from {stage.start!r}, which is no earlier stage {seen}")
-            seen.append(stage.name)
-        return self
+from medvlm.settings import (
+    DataSettings,
+    EvaluateSettings,
+    GRPOStage,
+    ModelSettings,
+    Recipe,
+    Settings,
+    SFTStage,
+    TrainerSettings,
+)
 
 
 def find_recipe(name: str | Path) -> Path:

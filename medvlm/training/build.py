@@ -11,7 +11,6 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from medvlm.config import DataSettings, ModelSettings, Recipe, Stage
 from medvlm.datamodules.augment import augment
 from medvlm.datamodules.cache import PixelCache
 from medvlm.datamodules.data import Drawn, StudyData
@@ -21,6 +20,7 @@ from medvlm.intensity import IntensityRecipe
 from medvlm.models import MedVLMProcessor, build_vlm, load_vlm, train_tokenizer
 from medvlm.models.parts import add_lora, freeze
 from medvlm.recipes import RECIPES
+from medvlm.settings import DataSettings, ModelSettings, Recipe, Stage
 from medvlm.study import ImageRef, Sample, WeightsError
 
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
-from medvlm.config import GRPOStage, Recipe, SFTStage
 from medvlm.generation.prompts import Prompter, reference_text, user_text
+from medvlm.settings import GRPOStage, Recipe, SFTStage
 from medvlm.study import Sample, SampleError
 from medvlm.training.rewards import find_reward
 

@@ -12,10 +12,10 @@ from typing import Any
 import torch
 from transformers import AutoModelForImageTextToText
 
-from medvlm.config import GRPOStage, Recipe, SFTStage
 from medvlm.models import MedVLMConfig
 from medvlm.models.parts import PARTS, count_parameters, part_of
 from medvlm.models.tokens import max_positions
+from medvlm.settings import GRPOStage, Recipe, SFTStage
 from medvlm.study import Sample
 from medvlm.training.build import prepare_parts, stage_data
 from medvlm.training.checks import check_rewards

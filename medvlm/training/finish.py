@@ -12,7 +12,6 @@ from typing import Any
 from rich.console import Console
 from rich.table import Table
 
-from medvlm.config import GRPOStage, Recipe, SFTStage
 from medvlm.evaluation.protocols import get_protocol
 from medvlm.evaluation.runner import evaluate_with_baselines
 from medvlm.evaluation.scoring import Score
@@ -20,6 +19,7 @@ from medvlm.evaluation.statistics import Interval
 from medvlm.files import atomic_folder, write_whole
 from medvlm.generation.engine import Engine
 from medvlm.models import load_vlm
+from medvlm.settings import GRPOStage, Recipe, SFTStage
 from medvlm.study import ImageRef
 from medvlm.training.run import Run, prepare, train_stage
 from medvlm.training.showcase import write_showcase
@@ -72,7 +72,8 @@ def run_recipe(recipe: Recipe) -> dict[str, Entry]:
 
 def data_lines(run: Run, stage: SFTStage | GRPOStage) -> list[str]:
     """What was read of the set for a stage and what was left out, and how much of it is drawn."""
-    data = run.data(stage, "fit", "test") if stage.evaluate else run.data(stage, "fit")
+    splits = ("fit", run.held_out) if stage.evaluate else ("fit",)
+    data = run.data(stage, *splits)
     lines = []
     for split, report in data.reports.items():
         lines += [f"{data.set_name} {split}: {report.summary()}", *report.notes]
@@ -81,12 +82,12 @@ def data_lines(run: Run, stage: SFTStage | GRPOStage) -> list[str]:
 
 
 def score_stage(run: Run, stage: SFTStage | GRPOStage) -> Score:
-    """Score a trained stage on its test split by the trainer's test loop; records stay in the stage's folder."""
+    """Score a trained stage on its held-out split by the trainer's test loop; records stay in the stage's folder."""
     recipe, settings = run.recipe, run.recipe.evaluate
     folder = recipe.folder / stage.name
     model, processor = load_vlm(folder / "model")
-    data = run.data(stage, "fit", "test")
-    samples = data.samples["test"]
+    data = run.data(stage, "fit", run.held_out)
+    samples = data.samples[run.held_out]
     if settings.limit is not None:
         images = list(dict.fromkeys(sample.images for sample in samples))[: settings.limit]
         samples = [sample for sample in samples if sample.images in set(images)]
@@ -183,8 +184,8 @@ def weak_labels(run: Run, stage: SFTStage) -> str:
 
 def _test_images(run: Run) -> dict[str, tuple[ImageRef, ...]]:
     """Images of each test question of the last stage, by its id."""
-    data = run.data(run.recipe.stages[-1], "test")
-    return {sample.id: sample.images for sample in data.samples["test"]}
+    data = run.data(run.recipe.stages[-1], run.held_out)
+    return {sample.id: sample.images for sample in data.samples[run.held_out]}
 
 
 def _publish(recipe: Recipe) -> None:
@@ -198,13 +199,13 @@ def _publish(recipe: Recipe) -> None:
 
 
 def report_studies(run: Run, console: Console) -> None:
-    """Write reports for the first studies of the test split with the last stage's model."""
+    """Write reports for the first studies of the held-out split with the last stage's model."""
     recipe = run.recipe
     if not recipe.reports:
         return
     from medvlm.reporting import write_reports
 
-    data = run.data(recipe.stages[-1], "test")
-    studies: Sequence[Path] = list(dict.fromkeys(sample.images[0].path for sample in data.samples["test"]))
+    data = run.data(recipe.stages[-1], run.held_out)
+    studies: Sequence[Path] = list(dict.fromkeys(sample.images[0].path for sample in data.samples[run.held_out]))
     done = write_reports(studies[: recipe.reports], recipe.folder / "reports", model=recipe.folder / "model")
     console.print(f"Reports: {done}, in {recipe.folder / 'reports'}", highlight=False, markup=False)

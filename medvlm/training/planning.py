@@ -11,13 +11,13 @@ from typing import Any
 
 from transformers import AutoConfig, AutoProcessor
 
-from medvlm.config import ModelSettings, Recipe
 from medvlm.generation.prompts import REASONING, Prompter, reference_text, user_text
 from medvlm.models import MedVLMConfig, train_tokenizer
 from medvlm.models.build import compose_config, find_spec, make_processor
 from medvlm.models.load import read_config
 from medvlm.models.tokenizer import load_tokenizer
 from medvlm.models.weights import explained
+from medvlm.settings import ModelSettings, Recipe
 from medvlm.study import Sample, WeightsError
 from medvlm.training.build import intensity_recipes, training_texts
 

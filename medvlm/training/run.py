@@ -23,13 +23,14 @@ from typing import Any
 
 import torch
 
-from medvlm.config import GRPOStage, Recipe, SFTStage, Stage, load_config, save_config
+from medvlm.config import load_config, save_config
 from medvlm.datamodules.cache import PixelCache
 from medvlm.datamodules.data import StudyData
 from medvlm.files import atomic_folder, write_whole
 from medvlm.models import load_vlm
 from medvlm.models.merge import merge_lora
 from medvlm.models.tokens import max_positions
+from medvlm.settings import GRPOStage, Recipe, SFTStage, Stage
 from medvlm.training.build import Collate, build_model, data_root, prepare_parts, set_texts, stage_data
 from medvlm.training.checkpoint import latest_checkpoint
 from medvlm.training.checks import check_rewards, check_samples
@@ -50,6 +51,11 @@ class Run:
     middle: float
     half: float
     _data: dict[str, StudyData] = field(default_factory=dict)
+
+    @property
+    def held_out(self) -> str:
+        """The split that is scored."""
+        return self.recipe.evaluate.split
 
     def data(self, stage: Stage, *splits: str) -> StudyData:
         """The data module of a stage, its splits read once for training, scoring and notes."""

@@ -9,12 +9,12 @@ from typing import Any
 
 import numpy as np
 
-from medvlm.config import GRPOStage, Recipe, Stage
 from medvlm.datamodules.readers import read_image
 from medvlm.evaluation.page import BANNER, Example, ResultRow, write_page
 from medvlm.evaluation.records import Record, read_records
 from medvlm.intensity import choose_recipe
 from medvlm.recipes import default_recipes
+from medvlm.settings import GRPOStage, Recipe, Stage
 from medvlm.study import ImageRef
 from medvlm.training.rewards import find_reward
 from medvlm.training.trainer import read_metrics

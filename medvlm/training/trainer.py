@@ -15,7 +15,7 @@ import torch
 from lightning.pytorch.callbacks import Callback, RichProgressBar
 from lightning.pytorch.loggers import CSVLogger, Logger, TensorBoardLogger
 
-from medvlm.config import Recipe, Stage
+from medvlm.settings import Recipe, Stage
 from medvlm.study import need
 from medvlm.training.checkpoint import SafeCheckpointIO
 

@@ -10,7 +10,8 @@ import yaml
 from pydantic import ValidationError
 
 from medvlm import config as module
-from medvlm.config import GRPOStage, Recipe, SFTStage, find_recipe, list_recipes, load_config, save_config
+from medvlm.config import find_recipe, list_recipes, load_config, save_config
+from medvlm.settings import GRPOStage, Recipe, SFTStage
 
 RECIPES = sorted((Path(__file__).parents[2] / "configs").glob("*.yaml"))
 TEXT = """

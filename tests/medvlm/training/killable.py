@@ -23,7 +23,7 @@ from PIL import Image
 from safetensors.torch import save_file
 from transformers.utils.logging import disable_progress_bar
 
-from medvlm.config import Recipe
+from medvlm.settings import Recipe
 from medvlm.training import checkpoint, objective, run
 from medvlm.training.trainer import read_metrics
 

@@ -7,9 +7,9 @@ from typing import Any
 
 import pytest
 
-from medvlm.config import GRPOStage, ModelSettings, SFTStage
 from medvlm.generation.engine import Ask
 from medvlm.generation.prompts import Prompter, reference_text
+from medvlm.settings import GRPOStage, ModelSettings, SFTStage
 from medvlm.study import Sample, SampleError, WeightsError
 from medvlm.training import build
 from medvlm.training.checks import check_samples

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from medvlm.config import Recipe
+from medvlm.settings import Recipe
 from medvlm.training.command import main
 from medvlm.training.finish import run_recipe
 
