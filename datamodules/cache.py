@@ -69,6 +69,7 @@ class PixelCache:
         disk_bytes: int = DISK_BYTES,
         modality: str | None = None,
         repair: bool = False,
+        size: tuple[int, int] | None = None,
     ) -> None:
         """Start empty, or with what the folder holds.
 
@@ -80,6 +81,8 @@ class PixelCache:
             disk_bytes: Most bytes kept there.
             modality: DICOM modality of files that do not say, such as NIfTI.
             repair: Whether irregular series are resampled instead of refused.
+            size: Height and width that ``pixels`` needs of a plane at least, so that no more is decoded of it
+                (``processor.image_processor.needed``, for example); None decodes all.
 
         Raises:
             ValueError: If the budget is negative, a limit is not positive, or a folder is given without a fingerprint.
@@ -89,7 +92,7 @@ class PixelCache:
         if folder is not None and not recipe:
             raise ValueError("a cache folder needs recipe=fingerprint(settings): else old pixels pass for new ones")
         self.pixels, self.budget_bytes, self.recipe = pixels, budget_bytes, recipe
-        self.modality, self.repair = modality, repair
+        self.modality, self.repair, self.size = modality, repair, size
         self.decoded = 0
         self._made_by = "" if folder is None else _made_by(_source(pixels))
         self._store = None if folder is None else TensorStore(Path(folder), disk_bytes)
@@ -120,16 +123,21 @@ class PixelCache:
 
     def key(self, image: ImageRef) -> str:
         """Return the name of an entry: what the file holds, and what made pixels of it."""
-        how = f"{image.volume} {self.modality} {self.repair} {image.region}"
+        how = f"{image.volume} {self.modality} {self.repair} {image.region} {image.rescale}"
         parts = [self.recipe, self._made_by, how, self._digests(image.path)]
         return hashlib.sha256("\n".join(parts).encode()).hexdigest()[:32]
 
     def _decode(self, image: ImageRef) -> Tensor:
         """Read and prepare an image."""
         from .readers import read_image
+        from .readers.published import published_rescale
 
         with local_file(image.path) as path:
-            decoded = read_image(path, modality=self.modality, repair=self.repair, region=image.region)
+            decoded = read_image(
+                path, modality=self.modality, repair=self.repair, region=image.region, size=self.size
+            )
+        if image.rescale is not None:
+            decoded = published_rescale(decoded, *image.rescale)
         if decoded.is_volume != image.volume:
             found, said = ("volume", "2D image") if decoded.is_volume else ("2D image", "volume")
             raise ImageError(f"{image.path}: holds a {found}, but its sample says {said}; set volume in its record")

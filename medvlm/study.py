@@ -106,11 +106,14 @@ class ImageRef:
         path: A file (DICOM, NIfTI, PNG, JPEG, slide) or a folder of slices.
         volume: Whether the path holds a volume (shown to the model as a video of slices).
         region: Which part of a whole slide is shown; None for all of it, and for everything else.
+        rescale: Slope and intercept (0028,1053/1052) of a CT whose set publishes them in a table; they are applied
+            unless the file's numbers are HU already. None for everything else.
     """
 
     path: Path
     volume: bool = False
     region: Region | None = None
+    rescale: tuple[float, float] | None = None
 
 
 @dataclass(frozen=True, slots=True)
