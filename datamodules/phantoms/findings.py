@@ -9,6 +9,7 @@ from typing import Literal
 import numpy as np
 
 from .anatomy import Anatomy, sample_anatomy
+from .hardness import EASY, Hardness
 
 KINDS = ("effusion", "pneumothorax", "consolidation", "cardiomegaly", "nodule")
 """The findings a phantom can have, at most one of each."""
@@ -65,6 +66,7 @@ class Study:
         findings: What the image shows.
         resolved: Findings of the prior study that the image no longer shows.
         has_prior: Whether an earlier study exists.
+        hardness: How hard its images are to read.
     """
 
     patient: str
@@ -75,6 +77,7 @@ class Study:
     findings: tuple[Finding, ...]
     resolved: tuple[Finding, ...] = ()
     has_prior: bool = False
+    hardness: Hardness = EASY
 
     def rng(self, purpose: int) -> np.random.Generator:
         """Random numbers that depend on the study and a purpose only, never on the order of work."""
@@ -94,13 +97,16 @@ _RANGES: dict[str, dict[str, tuple[float, float]]] = {
 }
 
 
-def sized(kind: str, size: Size, rng: np.random.Generator) -> float:
-    """Draw an extent for a finding of a named size."""
+def sized(kind: str, size: Size, rng: np.random.Generator, extent: float = 1.0) -> float:
+    """Draw an extent for a finding of a named size; ``extent`` is a factor on it (on the excess of a heart)."""
     low, high = _RANGES[kind][size]
-    return float(rng.uniform(low, high))
+    drawn = float(rng.uniform(low, high))
+    if extent == 1:
+        return drawn
+    return 0.5 + (drawn - 0.5) * extent if kind == "cardiomegaly" else drawn * extent
 
 
-def _draw(kind: str, body: Anatomy, rng: np.random.Generator) -> Finding:
+def _draw(kind: str, body: Anatomy, rng: np.random.Generator, extent: float) -> Finding:
     size: Size = "small" if rng.random() < 0.5 else "large"
     side: Side = ("left" if rng.random() < 0.5 else "right") if kind in SIDED else ""
     zone: Zone = ("upper" if rng.random() < 0.5 else "lower") if kind in ZONED else ""
@@ -109,7 +115,7 @@ def _draw(kind: str, body: Anatomy, rng: np.random.Generator) -> Finding:
         place = (float(rng.uniform(0.46, 0.58)) * body.cage, float(rng.uniform(0.38, 0.6)) * body.apex)
     elif zone == "lower":
         place = (float(rng.uniform(0.62, 0.74)) * body.cage, body.dome + float(rng.uniform(34, 52)))
-    return Finding(kind, size, side, zone, sized(kind, size, rng), place)
+    return Finding(kind, size, side, zone, sized(kind, size, rng, extent), place)
 
 
 def _clash(one: Finding, two: Finding) -> bool:
@@ -119,22 +125,23 @@ def _clash(one: Finding, two: Finding) -> bool:
     return "cardiomegaly" in (one.kind, two.kind) and (one.kind in ZONED or two.kind in ZONED)
 
 
-def sample_findings(body: Anatomy, rng: np.random.Generator) -> tuple[Finding, ...]:
+def sample_findings(body: Anatomy, rng: np.random.Generator, extent: float = 1.0) -> tuple[Finding, ...]:
     """Draw none (30 %), one or two findings of different kinds that do not hide each other."""
     if rng.random() < NORMAL_SHARE:
         return ()
-    first = _draw(str(rng.choice(KINDS)), body, rng)
+    first = _draw(str(rng.choice(KINDS)), body, rng, extent)
     if rng.random() < 0.5:
         return (first,)
-    second = _draw(str(rng.choice(KINDS)), body, rng)
+    second = _draw(str(rng.choice(KINDS)), body, rng, extent)
     while _clash(first, second):
-        second = _draw(str(rng.choice(KINDS)), body, rng)
+        second = _draw(str(rng.choice(KINDS)), body, rng, extent)
     return first, second
 
 
 def _follow(prior: Study, rng: np.random.Generator) -> Study:
     """The later study of the same body: each finding stays, grows, shrinks or goes, and one may be new."""
     kept: list[Finding] = []
+    extent = prior.hardness.extent
     gone: list[Finding] = []
     for finding in prior.findings:
         grown: Change = "increased" if finding.size == "small" else "decreased"
@@ -145,21 +152,22 @@ def _follow(prior: Study, rng: np.random.Generator) -> Study:
             kept.append(replace(finding, change=change))
         else:
             size: Size = "large" if grown == "increased" else "small"
-            kept.append(replace(finding, change=change, size=size, mm=sized(finding.kind, size, rng)))
+            kept.append(replace(finding, change=change, size=size, mm=sized(finding.kind, size, rng, extent)))
     if len(kept) < 2 and rng.random() < 0.4:
         taken = {finding.kind for finding in prior.findings}
-        fresh = _draw(str(rng.choice([kind for kind in KINDS if kind not in taken])), prior.body, rng)
+        fresh = _draw(str(rng.choice([kind for kind in KINDS if kind not in taken])), prior.body, rng, extent)
         if not any(_clash(fresh, other) for other in kept):
             kept.append(replace(fresh, change="new"))
     return replace(prior, number=1, findings=tuple(kept), resolved=tuple(gone), has_prior=True)
 
 
-def sample_patient(seed: int, index: int) -> tuple[Study, ...]:
+def sample_patient(seed: int, index: int, hardness: Hardness = EASY) -> tuple[Study, ...]:
     """Draw a virtual patient: one study, or (for a quarter of them) a prior and a follow-up.
 
     Args:
         seed: Seed of the cohort, 0 or more.
         index: Number of the patient in the cohort, 0 or more.
+        hardness: How hard the images are to read.
 
     Examples:
         >>> sample_patient(0, 7)[0].patient
@@ -169,7 +177,8 @@ def sample_patient(seed: int, index: int) -> tuple[Study, ...]:
         raise ValueError(f"Seed and index of a virtual patient are 0 or more, got seed={seed}, index={index}.")
     rng = np.random.default_rng([seed, index])
     body = sample_anatomy(rng)
-    first = Study(f"PHANTOM-{index:06d}", index, 0, seed, body, sample_findings(body, rng))
+    findings = sample_findings(body, rng, hardness.extent)
+    first = Study(f"PHANTOM-{index:06d}", index, 0, seed, body, findings, hardness=hardness)
     return (first, _follow(first, rng)) if rng.random() < PRIOR_SHARE else (first,)
 
 

@@ -78,7 +78,7 @@ def _tiles(picture: Picture) -> Iterator[bytes]:
     for y in range(0, rows, TILE):
         for x in range(0, columns, TILE):
             tile = full[y : y + TILE, x : x + TILE]
-            yield zlib.compress(np.diff(tile, axis=1, prepend=np.zeros((TILE, 1, 3), np.uint8)).tobytes(), 6)
+            yield zlib.compress(np.diff(tile, axis=1, prepend=np.zeros((TILE, 1, 3), np.uint8)).tobytes(), 4)
 
 
 def _entries(

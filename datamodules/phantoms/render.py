@@ -68,6 +68,8 @@ def render_radiograph(study: Study, size: int = 128, *, noise: bool = True) -> R
     if noise:
         quanta = QUANTA * (128 / size) ** 2
         grains = study.rng(1).standard_normal(passed.shape, dtype=np.float32)
+        if study.hardness.noise != 1:
+            grains *= np.float32(study.hardness.noise)
         passed = np.maximum(passed + grains * np.sqrt(passed / quanta), 0.5 / quanta)
     stored = np.clip(-np.log(passed) * (4095 / OPAQUE), 0, 4095)
     boxes = {kind: box_of(mask) for kind, mask in scene.shadows.items()}
@@ -95,7 +97,7 @@ def render_volume(study: Study, shape: tuple[int, int, int] = (32, 64, 64), *, n
     Args:
         study: The virtual patient at one time.
         shape: Voxels along z, y and x, 8 or more each; they cover the cubic field of view.
-        noise: Standard deviation of the (seeded) noise in HU.
+        noise: Standard deviation of the (seeded) noise in HU, before the study's hardness.
     """
     if len(shape) != 3 or min(shape) < 8:
         raise ValueError(f"A volume has three axes (z, y, x) of 8 or more voxels, got shape={shape}.")
@@ -108,7 +110,7 @@ def render_volume(study: Study, shape: tuple[int, int, int] = (32, 64, 64), *, n
     masks = {kind: _voxels(scene, kind, y) for kind in scene.shadows}
     units = (density - 1) * 1000
     if noise:
-        units += study.rng(2).standard_normal(shape, dtype=np.float32) * noise
+        units += study.rng(2).standard_normal(shape, dtype=np.float32) * (noise * study.hardness.noise)
     values = np.clip(np.rint(units), -1024, 3071).astype(np.int16)[::-1]
     spacing = (FIELD_MM / depth, FIELD_MM / height, FIELD_MM / width)
     return Volume(np.ascontiguousarray(values), spacing, {kind: mask[::-1] for kind, mask in masks.items()})

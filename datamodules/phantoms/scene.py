@@ -55,7 +55,7 @@ class Scene:
 
     Attributes:
         outer: The trunk, then organs outside the lung cavity; they do not overlap one another except the trunk.
-        cavity: The pleural cavity behind heart and diaphragm; its density is the one of free air.
+        cavity: The pleural cavity behind heart and diaphragm; its density is that of free air.
         inner: Lung, then findings: each lies in the cavity and hides the lung; two findings never overlap.
         layers: The findings' own layers by kind.
         shadows: Silhouette of each finding by kind.
@@ -127,10 +127,10 @@ def _lung(body: Anatomy, grid: Grid, study: Study, cavity: Layer) -> Layer:
     air = study.find("pneumothorax")
     lung = Layer(cavity.lo, cavity.hi, lung_density(body, grid))
     if air is not None:
-        side = _on(air, grid)
+        contrast, side = study.hardness.contrast, _on(air, grid)
         rim = np.where(side, np.float32(air.mm), np.float32(0))
         half = lung_half(body, grid, squeeze=rim, lower=rim)
-        density = lung_density(body, grid) * np.where(side, np.float32(1.35), np.float32(1))
+        density = lung_density(body, grid) * np.where(side, np.float32(1 + 0.35 * contrast), np.float32(1))
         lung = replace(lung.cut(Layer(-half, half, 0.0)), density=density)
     return lung
 
@@ -146,6 +146,8 @@ def build_scene(study: Study, height: int, width: int) -> Scene:
     beside = np.clip((np.abs(grid.x) - midline_half(body, grid)) / 5, 0, 1)
     cavity = Layer(front, (front + beside * np.maximum(half - front, 0)).astype(np.float32), 0.0)
     lung = _lung(body, grid, study, cavity)
+    if study.find("pneumothorax") is not None and study.hardness.contrast < 1:
+        cavity = replace(cavity, density=(1 - study.hardness.contrast) * lung_density(body, grid))
     layers, shadows = {}, {}
     for finding in study.findings:
         if finding.kind == "cardiomegaly":
@@ -154,9 +156,37 @@ def build_scene(study: Study, height: int, width: int) -> Scene:
             free = (cavity.length - lung.length) * _on(finding, grid)
             shadows[finding.kind] = (free > 0.6 * cavity.length) & (free > 10) & (grid.z > body.dome)
         else:
-            layers[finding.kind] = _place(body, grid, finding, cavity, lung)
+            layers[finding.kind] = _faint(study, _place(body, grid, finding, cavity, lung), lung)
             shadows[finding.kind] = layers[finding.kind].length > 6
-    return Scene(_outer(body, grid), cavity, (lung, *layers.values()), layers, shadows)
+    return Scene(
+        (*_outer(body, grid), *_wall_lumps(study, body, grid)), cavity, (lung, *layers.values()), layers, shadows
+    )
+
+
+def _faint(study: Study, layer: Layer, lung: Layer) -> Layer:
+    """A finding's layer with its density as far from the lung's as the study's contrast says."""
+    contrast = study.hardness.contrast
+    if contrast == 1:
+        return layer
+    return replace(layer, density=np.asarray(lung.density + contrast * (layer.density - lung.density), np.float32))
+
+
+def _wall_lumps(study: Study, body: Anatomy, grid: Grid) -> tuple[Layer, ...]:
+    """Round dense things in the front chest wall, in front of the ribs: nodules to whoever looks at shadows alone."""
+    if not study.hardness.confounders:
+        return ()
+    rng, trunk = study.rng(7), body_half(body, grid)
+    ribs = np.maximum(lung_half(body, grid, grow=9.0) + 9, 0)
+    squares = np.full(ribs.shape, 4e6, np.float32)  # distance to the nearest lump, so that no two overlap
+    radii = np.ones(ribs.shape, np.float32)
+    for _ in range(study.hardness.confounders):
+        x, z, radius = rng.uniform(30, 0.85 * body.cage), rng.uniform(body.dome, 0.65 * body.apex), rng.uniform(8, 13)
+        apart = (grid.x - rng.choice((-1, 1)) * x) ** 2 + (grid.z - z) ** 2
+        radii = np.where(apart < squares, np.float32(radius), radii)
+        squares = np.minimum(squares, apart)
+    chord = np.sqrt(np.maximum(1 - squares / radii**2, 0)) * 12
+    lo = np.asarray(-trunk, np.float32)
+    return (Layer(lo, np.minimum(lo + chord, -ribs).astype(np.float32), RIB),)
 
 
 def _place(body: Anatomy, grid: Grid, finding: Finding, cavity: Layer, lung: Layer) -> Layer:
@@ -179,6 +209,8 @@ def water_path(scene: Scene) -> Map:
     path += scene.cavity.length * (0.0 - SOFT)
     lung, *findings = scene.inner
     path += lung.length * lung.density
+    if isinstance(scene.cavity.density, np.ndarray):
+        path += (scene.cavity.length - lung.length) * scene.cavity.density
     for finding in findings:
         path += finding.length * finding.density - finding.cut(lung).length * lung.density
     return path.astype(np.float32)

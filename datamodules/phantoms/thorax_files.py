@@ -14,42 +14,22 @@ PHANTOM - NOT A PATIENT.
 from __future__ import annotations
 
 import json
-import os
-import shutil
-import tempfile
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any, Literal
 
 import numpy as np
 
-from medvlm.study import SampleError
-
 from .findings import Study, sample_patient
+from .hardness import EASY, Hardness
 from .render import box_of, render_radiograph, render_volume
 from .report import FAITHFUL, write_report
+from .roots import make_root, pool_of
 from .write import write_nifti, write_radiograph, write_series
 
 Modality = Literal["cr", "ct", "both"]
 VERSION = 2
-SHARES: Mapping[str, float] = {"sft": 0.5, "rl": 0.25, "validate": 0.05, "test": 0.2}
-"""Share of the virtual patients in each pool; ``sft`` and ``rl`` together are the split ``train``."""
-
-
-def pool_of(index: int) -> str:
-    """The pool of a patient; it depends on its number only, so that two roots never mix splits.
-
-    Examples:
-        >>> sorted({pool_of(index) for index in range(40)})
-        ['rl', 'sft', 'test', 'validate']
-    """
-    place = (index * 0.6180339887498949 + 0.1) % 1.0
-    for pool, share in SHARES.items():
-        if place < share:
-            return pool
-        place -= share
-    return "test"
 
 
 def make_thorax(
@@ -60,6 +40,7 @@ def make_thorax(
     size: int = 128,
     modality: Modality = "cr",
     shape: tuple[int, int, int] = (32, 64, 64),
+    hardness: Hardness | Mapping[str, float] = EASY,
     progress: Callable[[int, int], None] | None = None,
 ) -> Path:
     """Write a phantom root once; a root with the same parameters is left as it is.
@@ -71,6 +52,7 @@ def make_thorax(
         size: Pixels along each side of a radiograph.
         modality: ``cr`` radiographs, ``ct`` volumes, or ``both``.
         shape: Voxels (z, y, x) of a volume.
+        hardness: How hard the images are to read; as a recipe writes it: ``{contrast: 0.5}``.
         progress: Called with (patients done, patients) after each patient.
 
     Returns:
@@ -82,57 +64,27 @@ def make_thorax(
     """
     if patients < 1 or modality not in ("cr", "ct", "both"):
         raise ValueError(f"A phantom has 1 or more patients and modality cr, ct or both, got {patients}, {modality!r}.")
-    root = Path(root)
+    hard = Hardness.of(hardness)
     recipe: dict[str, Any] = {
         "version": VERSION,
         "patients": patients,
         "seed": seed,
         "size": size,
         "modality": modality,
+        "shape": list(shape) if modality != "cr" else None,
     }
-    recipe["shape"] = list(shape) if modality != "cr" else None
-    if root.exists() and any(root.iterdir()):
-        _same(root, recipe)
-        return root
-    root.parent.mkdir(parents=True, exist_ok=True)
-    draft = Path(tempfile.mkdtemp(prefix=f".{root.name}-", dir=root.parent))
-    try:
-        _fill(draft, recipe, shape, progress)
-        if root.exists():
-            root.rmdir()
-        draft.chmod(0o755)
-        os.replace(draft, root)
-    finally:
-        shutil.rmtree(draft, ignore_errors=True)
-    return root
+    if hard.changed():
+        recipe["hardness"] = hard.changed()
 
+    def fill(draft: Path) -> None:
+        with (draft / "manifest.jsonl").open("w") as manifest:
+            for index in range(patients):
+                for study in sample_patient(seed, index, hard):
+                    manifest.write(json.dumps(_write_study(draft, study, size, modality, shape)) + "\n")
+                if progress is not None:
+                    progress(index + 1, patients)
 
-def _same(root: Path, recipe: Mapping[str, Any]) -> None:
-    about = root / "phantom.json"
-    if not about.is_file():
-        raise FileExistsError(f"{root} is not empty and no phantom root (no phantom.json): name another folder.")
-    found = json.loads(about.read_text())
-    if found != recipe:
-        changed = ", ".join(
-            f"{key}={found.get(key)!r}, wanted {recipe[key]!r}" for key in recipe if found.get(key) != recipe[key]
-        )
-        raise FileExistsError(
-            f"{root} holds a phantom of other parameters ({changed}): name another folder or delete it."
-        )
-
-
-def _fill(
-    root: Path, recipe: Mapping[str, Any], shape: tuple[int, int, int], progress: Callable[[int, int], None] | None
-) -> None:
-    total = int(recipe["patients"])
-    with (root / "manifest.jsonl").open("w") as manifest:
-        for index in range(total):
-            for study in sample_patient(int(recipe["seed"]), index):
-                record = _write_study(root, study, int(recipe["size"]), str(recipe["modality"]), shape)
-                manifest.write(json.dumps(record) + "\n")
-            if progress is not None:
-                progress(index + 1, total)
-    (root / "phantom.json").write_text(json.dumps(recipe) + "\n")
+    return make_root(root, recipe, fill)
 
 
 def _write_study(root: Path, study: Study, size: int, modality: str, shape: tuple[int, int, int]) -> dict[str, Any]:
@@ -174,20 +126,3 @@ def _record(study: Study, files: Mapping[str, str], boxes: Mapping[str, Sequence
         "report": write_report(study),
         "faithful": write_report(study, FAITHFUL),
     }
-
-
-def read_manifest(root: str | Path) -> Iterator[dict[str, Any]]:
-    """Yield the studies of a phantom root as dictionaries.
-
-    Raises:
-        SampleError: If the folder is no phantom root or a line is broken.
-    """
-    path = Path(root) / "manifest.jsonl"
-    if not path.is_file():
-        raise SampleError(f"{root} is no phantom root (no manifest.jsonl): make one with make_thorax({str(root)!r}).")
-    with path.open() as lines:
-        for number, line in enumerate(lines, 1):
-            try:
-                yield json.loads(line)
-            except json.JSONDecodeError as error:
-                raise SampleError(f"{path}, line {number}: no JSON ({error}); make the root again.") from None

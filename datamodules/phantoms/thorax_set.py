@@ -18,7 +18,8 @@ from .compare import comparison
 from .findings import Finding
 from .miner import MINERS, Label, Labels, Miner, mine_labels, true_labels
 from .questions import Asked, ask
-from .thorax_files import make_thorax, pool_of, read_manifest
+from .roots import pool_of, read_manifest, split_of
+from .thorax_files import make_thorax
 
 __all__ = ["atlas_box", "label_error_rate", "load_thorax", "make_thorax", "pool_of", "read_manifest"]
 
@@ -54,7 +55,7 @@ class _Wanted:
 
     def takes(self, pool: str) -> bool:
         """Whether a patient of that pool is wanted."""
-        return ("train" if pool in ("sft", "rl") else pool) == self.split and self.pool in (None, pool)
+        return split_of(pool) == self.split and self.pool in (None, pool)
 
     def image(self, record: Mapping[str, Any]) -> ImageRef:
         """The image of a study in the wanted form."""

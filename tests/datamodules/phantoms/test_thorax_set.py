@@ -9,7 +9,8 @@ import pydicom
 import pytest
 
 from medvlm.datamodules.phantoms.compare import mine_change
-from medvlm.datamodules.phantoms.thorax_files import SHARES, make_thorax, pool_of, read_manifest
+from medvlm.datamodules.phantoms.roots import SHARES, pool_of, read_manifest
+from medvlm.datamodules.phantoms.thorax_files import make_thorax
 from medvlm.datamodules.phantoms.thorax_set import label_error_rate, load_thorax
 from medvlm.study import Sample, SampleError
 

@@ -1,0 +1,85 @@
+"""How hard a phantom is to read: noise, visibility and extent of findings, and things that look like findings.
+
+========== ========================================================== =================================================
+knob       thorax                                                     tissue
+========== ========================================================== =================================================
+noise      photon noise of radiographs, noise of volumes in HU        photon noise of the camera
+contrast   how far a finding's density lies from that of aerated lung how far its stain and nuclei lie from the tissue's
+           (an effusion, a nodule, free air beside the lung)          around it (nest, necrosis, infiltrate, mitoses)
+extent     diameters, fluid heights, rim widths; the heart's excess   radius of the area
+           over half the chest
+confounder round, dense things in the chest wall: no finding          apoptotic bodies: dark as mitoses, round and small
+========== ========================================================== =================================================
+
+The defaults change nothing: a phantom without knobs is the same to the bit as before there were any. The heart is seen
+by its width alone, so ``contrast`` leaves it as it is. PHANTOM - NOT A PATIENT.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class Hardness:
+    """Factors on what makes a phantom easy; 1, 1, 1 and 0 are the phantom as it is documented.
+
+    Attributes:
+        noise: Factor on the standard deviation of the noise, 0 or more.
+        contrast: Factor on the difference between a finding and the tissue around it, above 0 up to 1.
+        extent: Factor on the size of findings, 0.5 to 1.2.
+        confounders: How many things an image shows that only look like findings, 0 to 12.
+
+    Raises:
+        ValueError: If a knob is out of range.
+
+    Examples:
+        >>> Hardness(contrast=0.5).changed()
+        {'contrast': 0.5}
+    """
+
+    noise: float = 1.0
+    contrast: float = 1.0
+    extent: float = 1.0
+    confounders: int = 0
+
+    def __post_init__(self) -> None:
+        for good, knob, expected in (
+            (self.noise >= 0, "noise", "0 or more"),
+            (0 < self.contrast <= 1, "contrast", "above 0, up to 1"),
+            (0.5 <= self.extent <= 1.2, "extent", "0.5 to 1.2"),
+            (self.confounders in range(13), "confounders", "0 to 12"),
+        ):
+            if not good:
+                raise ValueError(f"{knob}={getattr(self, knob)!r}: expected {expected}.")
+
+    @staticmethod
+    def of(knobs: Hardness | Mapping[str, float]) -> Hardness:
+        """Take knobs as they are, or as a recipe writes them.
+
+        Raises:
+            ValueError: If a knob is unknown or out of range.
+
+        Examples:
+            >>> Hardness.of({"noise": 2.0}).noise
+            2.0
+        """
+        if isinstance(knobs, Hardness):
+            return knobs
+        unknown = sorted(set(knobs) - set(asdict(EASY)))
+        if unknown:
+            raise ValueError(f"unknown knobs {', '.join(unknown)}; a phantom has {', '.join(asdict(EASY))}.")
+        return Hardness(**{**knobs})  # type: ignore[arg-type]
+
+    def changed(self) -> dict[str, float]:
+        """The knobs that are not at their defaults."""
+        return {knob: value for knob, value in asdict(self).items() if value != getattr(EASY, knob)}
+
+    def blend(self, normal: float, abnormal: float) -> float:
+        """A finding's value, as far from the normal one as ``contrast`` says."""
+        return abnormal if self.contrast == 1 else normal + self.contrast * (abnormal - normal)
+
+
+EASY = Hardness()
+"""The phantom as it is documented."""
