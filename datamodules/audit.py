@@ -1,0 +1,340 @@
+"""What training and test sets share: images by reference, bytes, looks and patient, questions by their words.
+
+Kinds of finding, each counted on its own:
+
+==========  ==========================================================================================================
+reference   the test set names an image file that a training set names
+bytes       an image file (or folder of slices, under any names) has the same SHA-256
+looks       an image looks the same: at most ``looks.SAME`` of 255 bits of a perceptual hash differ
+group       the same patient (or image, where a set knows no patients). Between sets of different names this is a leak
+            only if they are said to share their names: patient ``12`` of one is seldom patient ``12`` of the other
+question    the same words are asked about a shared image, or about no image on both sides
+words       the same words are asked anywhere; no leak in itself ("Is there a fracture?")
+==========  ==========================================================================================================
+"""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any, TypeVar
+
+import numpy as np
+
+from medvlm.study import ImageError, ImageRef, Sample
+
+from .content import image_files, sha256_file
+from .looks import Bits, look_of, near
+from .shard_files import find_member, local_file
+
+EXAMPLES = 5
+T = TypeVar("T")
+Watch = Callable[[Iterable[T], int, str], Iterable[T]]
+
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    """One set that is compared.
+
+    Attributes:
+        title: What to call it.
+        set: Name of the set, by which patients' names are known to be of one kind.
+        samples: Its samples.
+    """
+
+    title: str
+    set: str
+    samples: Sequence[Sample]
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """One kind of finding between a training and a test set.
+
+    Attributes:
+        kind: See the module.
+        train: Title of the training set.
+        test: Title of the test set.
+        found: Distinct images, groups or samples of the test set that the training set has too.
+        of: How many of them were compared.
+        leak: Whether what was found is a leak.
+        examples: Some, as ``test = training``.
+    """
+
+    kind: str
+    train: str
+    test: str
+    found: int
+    of: int
+    leak: bool
+    examples: tuple[str, ...] = ()
+
+
+@dataclass
+class Audit:
+    """What was found.
+
+    Attributes:
+        rows: Findings, also those of nothing.
+        absent: Images whose files are not there, by title of the set: compared by reference and group only.
+        unread: Images that cannot be read, and why: not compared by looks.
+        flat: Images without any structure: not compared by looks.
+    """
+
+    rows: list[Row] = field(default_factory=list)
+    absent: dict[str, int] = field(default_factory=dict)
+    unread: dict[str, str] = field(default_factory=dict)
+    flat: list[str] = field(default_factory=list)
+
+    @property
+    def leaks(self) -> bool:
+        """Whether anything found is a leak."""
+        return any(row.leak and row.found for row in self.rows)
+
+    def as_dict(self) -> dict[str, Any]:
+        """Everything, as JSON takes it."""
+        return asdict(self) | {"leaks": self.leaks}
+
+    def lines(self) -> list[str]:
+        """The findings as a table, and what could not be compared."""
+        titles = max([len(f"{row.test} in {row.train}") for row in self.rows] + [4])
+        lines = [f"{'kind':10} {'test in training':{titles}} {'found':>7} {'of':>7}"]
+        for row in self.rows:
+            mark = "  LEAK" if row.leak and row.found else ""
+            lines.append(f"{row.kind:10} {f'{row.test} in {row.train}':{titles}} {row.found:7,} {row.of:7,}{mark}")
+            lines += [f"{'':13}{example}" for example in row.examples if row.leak]
+        lines += [
+            f"{title}: {n:,} images are not there: compared by reference only" for title, n in self.absent.items()
+        ]
+        lines += [f"not compared by looks: {name}: {why}" for name, why in list(self.unread.items())[:EXAMPLES]]
+        if len(self.unread) > EXAMPLES:
+            lines.append(f"not compared by looks: {len(self.unread) - EXAMPLES:,} more that cannot be read")
+        if self.flat:
+            lines.append(f"not compared by looks: {len(self.flat):,} images without structure, {self.flat[0]} first")
+        return lines
+
+
+def audit(
+    train: Sequence[Source],
+    test: Sequence[Source],
+    *,
+    pixels: bool = True,
+    shared_names: bool = False,
+    workers: int = 1,
+    watch: Watch[Any] | None = None,
+) -> Audit:
+    """Compare every training set with every test set.
+
+    Args:
+        train: Training sets.
+        test: Test sets.
+        pixels: Whether files are read, to compare bytes and looks.
+        shared_names: Whether a group's name means the same patient in sets of different names (MIMIC-CXR and the
+            question sets made of it).
+        workers: Threads that read images.
+        watch: Shows progress over (items, number, label) and gives the items.
+
+    Raises:
+        ValueError: If two sets have one title.
+    """
+    titles = [source.title for source in (*train, *test)]
+    if len(set(titles)) < len(titles):
+        raise ValueError(f"two of the sets {titles} have one title; give each set and split once")
+    result = Audit()
+    images = {source.title: _images(source) for source in (*train, *test)}
+    there = {title: [ref for ref in refs.values() if _exists(ref.path)] for title, refs in images.items()}
+    result.absent = {title: len(images[title]) - len(found) for title, found in there.items()}
+    result.absent = {title: n for title, n in result.absent.items() if n}
+    files = _Files(watch or (lambda items, number, label: items), workers, result)
+    if pixels:
+        files.look([ref for refs in there.values() for ref in refs])
+    for first in train:
+        sizes = {files.size(ref) for ref in there[first.title]} if pixels else set()
+        for second in test:
+            matched = _by_reference(first, second, images, result)
+            if pixels:
+                _by_bytes(first, second, there, files, sizes, matched, result)
+                _by_looks(first, second, there, files, matched, result)
+            same_names = first.set == second.set or shared_names
+            _by_group(first, second, same_names, result)
+            _by_words(first, second, matched, result)
+    return result
+
+
+def same_words(text: str) -> str:
+    """Bring a question to the form in which it is compared: letters, digits and single spaces.
+
+    Examples:
+        >>> same_words("Is there a  Pleural-effusion?") == same_words("is there a pleural effusion")
+        True
+    """
+    return " ".join(re.findall(r"\w+", unicodedata.normalize("NFKC", text).casefold()))
+
+
+Matched = dict[str, set[str]]
+
+
+def _name(ref: ImageRef) -> str:
+    """Name an image by where it really lies."""
+    return str(ref.path.resolve())
+
+
+def _images(source: Source) -> dict[str, ImageRef]:
+    """Return the distinct images of a set by name."""
+    return {_name(ref): ref for ref in dict.fromkeys(ref for sample in source.samples for ref in sample.images)}
+
+
+def _exists(path: Path) -> bool:
+    return path.exists() or find_member(path) is not None
+
+
+class _Files:
+    """Reads each image once, for its size, hash and looks."""
+
+    def __init__(self, watch: Watch[Any], workers: int, result: Audit) -> None:
+        self.watch, self.workers, self.result = watch, workers, result
+        self.looks: dict[str, Bits] = {}
+        self._hashes: dict[str, tuple[str, ...]] = {}
+
+    def look(self, refs: Sequence[ImageRef]) -> None:
+        """Take the looks of images, each once."""
+        unique = list({_name(ref): ref for ref in refs}.items())
+        with ThreadPoolExecutor(self.workers) as pool:
+            found = pool.map(_look, (ref for _, ref in unique))
+            for (name, ref), look in zip(unique, self.watch(found, len(unique), "reading images"), strict=True):
+                if isinstance(look, str):
+                    self.result.unread[str(ref.path)] = look
+                elif look is None:
+                    self.result.flat.append(str(ref.path))
+                else:
+                    self.looks[name] = look
+
+    def size(self, ref: ImageRef) -> int:
+        """Return the bytes of an image."""
+        member = find_member(ref.path)
+        if member is not None:
+            return sum(part.size for part in member.parts)
+        return sum(file.stat().st_size for file in image_files(ref.path))
+
+    def hashes(self, ref: ImageRef) -> tuple[str, ...]:
+        """Return the hashes of the files of an image, sorted: names do not count."""
+        name = _name(ref)
+        if name not in self._hashes:
+            member = find_member(ref.path)
+            if member is not None:
+                found = [part.sha256 for part in member.parts]
+            else:
+                found = [sha256_file(file) for file in image_files(ref.path)]
+            self._hashes[name] = tuple(sorted(found))
+        return self._hashes[name]
+
+
+def _look(ref: ImageRef) -> Bits | str | None:
+    """Return the looks of an image, None if it has none, or why it cannot be read."""
+    from .readers import read_image
+
+    try:
+        with local_file(ref.path) as path:
+            return look_of(read_image(path))
+    except (ImageError, OSError) as error:
+        return " ".join(str(error).split())
+
+
+def _by_reference(first: Source, second: Source, images: Mapping[str, dict[str, ImageRef]], result: Audit) -> Matched:
+    """Find images that both sets name, and return them."""
+    ours, theirs = images[first.title], images[second.title]
+    shared = [name for name in theirs if name in ours]
+    examples = tuple(_short(theirs[name]) for name in shared[:EXAMPLES])
+    result.rows.append(Row("reference", first.title, second.title, len(shared), len(theirs), True, examples))
+    return {name: {name} for name in shared}
+
+
+def _by_bytes(
+    first: Source,
+    second: Source,
+    there: Mapping[str, list[ImageRef]],
+    files: _Files,
+    sizes: set[int],
+    matched: Matched,
+    result: Audit,
+) -> None:
+    """Find images with the same bytes; only those whose size occurs on both sides are hashed."""
+    compared = [ref for ref in there[second.title] if files.size(ref) in sizes]
+    both = {files.size(ref) for ref in compared}
+    ours: dict[tuple[str, ...], list[ImageRef]] = {}
+    for ref in there[first.title]:
+        if files.size(ref) in both:
+            ours.setdefault(files.hashes(ref), []).append(ref)
+    examples: list[str] = []
+    found = 0
+    for ref in compared:
+        same = ours.get(files.hashes(ref), [])
+        found += bool(same)
+        matched.setdefault(_name(ref), set()).update(_name(other) for other in same)
+        examples += [_pair(ref, same[0])] if same and len(examples) < EXAMPLES else []
+    number = len(there[second.title])
+    result.rows.append(Row("bytes", first.title, second.title, found, number, True, tuple(examples)))
+
+
+def _by_looks(
+    first: Source,
+    second: Source,
+    there: Mapping[str, list[ImageRef]],
+    files: _Files,
+    matched: Matched,
+    result: Audit,
+) -> None:
+    """Find images that look the same."""
+    theirs, ours = ([ref for ref in there[side.title] if _name(ref) in files.looks] for side in (second, first))
+    found: dict[int, tuple[int, ImageRef]] = {}
+    if theirs and ours:
+        bits = [np.stack([files.looks[_name(ref)] for ref in side]) for side in (theirs, ours)]
+        for row, column, apart in near(bits[0], bits[1]):
+            matched.setdefault(_name(theirs[row]), set()).add(_name(ours[column]))
+            found[row] = min(found.get(row, (apart, ours[column])), (apart, ours[column]), key=lambda pair: pair[0])
+    examples = [f"{_pair(theirs[row], other)} ({apart} bits apart)" for row, (apart, other) in found.items()]
+    result.rows.append(
+        Row("looks", first.title, second.title, len(found), len(theirs), True, tuple(examples[:EXAMPLES]))
+    )
+
+
+def _by_group(first: Source, second: Source, same_names: bool, result: Audit) -> None:
+    """Find patients of both sets."""
+    ours, theirs = ({sample.group for sample in side.samples if sample.group} for side in (first, second))
+    shared = sorted(ours & theirs)
+    result.rows.append(
+        Row("group", first.title, second.title, len(shared), len(theirs), same_names, tuple(shared[:EXAMPLES]))
+    )
+
+
+def _by_words(first: Source, second: Source, matched: Matched, result: Audit) -> None:
+    """Find questions in the same words, and of these the ones about a shared image or about none."""
+    about: dict[str, set[str]] = {}  # the images a question is asked about; "" stands for none
+    for sample in first.samples:
+        about.setdefault(same_words(sample.question), set()).update([_name(ref) for ref in sample.images] or [""])
+    anywhere, leaked = [], []
+    for sample in second.samples:
+        asked = about.get(same_words(sample.question))
+        if asked is None:
+            continue
+        anywhere.append(sample)
+        images = [matched.get(_name(ref), set()) for ref in sample.images] or [{""}]
+        if any(asked & image for image in images):
+            leaked.append(sample)
+    for kind, found in (("question", leaked), ("words", anywhere)):
+        examples = tuple(f"{sample.id}: {sample.question[:80]}" for sample in found[:EXAMPLES])
+        row = Row(kind, first.title, second.title, len(found), len(second.samples), kind == "question", examples)
+        result.rows.append(row)
+
+
+def _pair(test: ImageRef, train: ImageRef) -> str:
+    return f"{_short(test)} = {_short(train)}"
+
+
+def _short(ref: ImageRef) -> str:
+    """Name an image by its file and folder."""
+    return "/".join(ref.path.parts[-2:])
