@@ -72,6 +72,7 @@ CARDS = (
     jsonl.CARD,
     shards.CARD,
     phantom.THORAX,
+    phantom.TISSUE,
 )
 SETS: dict[str, SetCard] = {card.name: card for card in CARDS}
 

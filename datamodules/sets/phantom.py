@@ -46,3 +46,62 @@ THORAX = SetCard(
     kinds=("choice", "closed", "open", "box", "report"),
     load=load_thorax,
 )
+
+
+def load_tissue(
+    root: Path | str,
+    split: str,
+    *,
+    report: LoadReport | None = None,
+    absent: Absent = "keep",
+    **options: Any,
+) -> Iterator[Sample]:
+    """Give the samples of the tissue phantom.
+
+    Args:
+        root: Folder where the phantom writes its tiles and slides.
+        split: ``train``, ``validate`` or ``test``.
+        report: Filled with what was read, kept and left out.
+        absent: Whether samples whose image file is not there are given (``keep``) or left out (``skip``).
+        options: What the phantom takes: see ``medvlm.datamodules.phantoms.tissue_set``.
+    """
+    from ..phantoms.tissue_set import load_tissue as load
+
+    check_options("tissue", load, options)
+    samples = load(root, split, **options)
+    return collect(samples, lambda sample: sample, name=f"tissue {split}", report=report, absent=absent)
+
+
+TISSUE = SetCard(
+    name="tissue",
+    title="tissue phantom",
+    paper="none: drawn by medvlm.datamodules.phantoms",
+    licence="Apache-2.0",
+    access="open",
+    source="medvlm.datamodules.phantoms.tissue_set.make_tissue writes it",
+    kinds=("choice", "closed", "open", "box", "number", "report"),
+    load=load_tissue,
+)
+
+
+def make_phantom(name: str, root: Path | str, **options: Any) -> Path:
+    """Write a phantom's images, unless they are there.
+
+    Args:
+        name: ``thorax`` or ``tissue``.
+        root: Folder to make.
+        options: What ``make_thorax`` or ``make_tissue`` takes: ``patients``, ``seed``, ``size``, ``hardness``, ...
+
+    Raises:
+        ValueError: If the phantom is unknown, or an option is out of range.
+        FileExistsError: If the folder holds something else.
+    """
+    if name == "thorax":
+        from ..phantoms.thorax_set import make_thorax
+
+        return make_thorax(root, **options)
+    if name == "tissue":
+        from ..phantoms.tissue_set import make_tissue
+
+        return make_tissue(root, **options)
+    raise ValueError(f"phantom {name!r} is unknown; there are thorax and tissue.")

@@ -17,6 +17,8 @@ from medvlm.datamodules.phantoms.stain import render_tissue
 from medvlm.datamodules.phantoms.tissue_questions import SKILLS, Asked, ask_tissue, write_tissue_report
 from medvlm.datamodules.phantoms.tissue_set import KINDS_OF_ANSWER, load_tissue, make_tissue
 from medvlm.datamodules.readers import read_image
+from medvlm.datamodules.sets import SETS, LoadReport, load_set
+from medvlm.datamodules.sets.phantom import make_phantom
 from medvlm.study import SampleError
 
 SPECIMENS = list(sample_specimens(2, 1500))
@@ -167,3 +169,15 @@ def test_bad_recipes_leave_no_root(tmp_path: Path, options: dict[str, int]) -> N
 def test_hard_roots_say_their_knobs(tmp_path: Path) -> None:
     make_tissue(tmp_path / "root", patients=1, size=32, hardness={"noise": 2})
     assert json.loads((tmp_path / "root" / "phantom.json").read_text())["hardness"] == {"noise": 2}
+
+
+def test_it_is_a_set_of_its_own_with_a_card(tmp_path: Path) -> None:
+    root = make_phantom("tissue", tmp_path / "root", patients=12, size=32)
+    report = LoadReport()
+    samples = list(load_set("tissue", root, "train", kinds=("number", "closed"), report=report))
+    assert report.kept == len(samples) > 5
+    assert {sample.kind for sample in samples} == set(SETS["tissue"].kinds) & {"number", "closed"}
+    with pytest.raises(ValueError, match="tiles"):
+        load_set("tissue", root, "train", tile=3)
+    with pytest.raises(ValueError, match="thorax and tissue"):
+        make_phantom("brain", tmp_path / "brain")
