@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 import json
 from collections.abc import Callable
 from pathlib import Path
@@ -85,5 +86,22 @@ def rexvqa(tmp_path: Path) -> Callable[..., Path]:
         records = {f"q{n}": rexvqa_record(**change) for n, change in enumerate(changes or ({},))}
         (root / "metadata" / file).write_text(json.dumps(records), encoding="utf-8")
         return root
+
+    return write
+
+
+@pytest.fixture
+def released(tmp_path: Path) -> Callable[[str], Path]:
+    """Write the small release of a set (``releases/<name>.py``) and return its root."""
+
+    def write(name: str) -> Path:
+        path = Path(__file__).parent / "releases" / f"{name}.py"
+        spec = importlib.util.spec_from_file_location(f"release_{name}", path)
+        assert spec
+        assert spec.loader
+        module = importlib.util.module_from_spec(spec)
+        spec.loader.exec_module(module)
+        module.write(tmp_path / name)
+        return tmp_path / name
 
     return write
