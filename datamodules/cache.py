@@ -123,7 +123,7 @@ class PixelCache:
 
     def key(self, image: ImageRef) -> str:
         """Return the name of an entry: what the file holds, and what made pixels of it."""
-        how = f"{image.volume} {self.modality} {self.repair} {image.region} {image.rescale}"
+        how = f"{image.volume} {self.modality} {self.repair} {image.region} {image.rescale} {self.size}"
         parts = [self.recipe, self._made_by, how, self._digests(image.path)]
         return hashlib.sha256("\n".join(parts).encode()).hexdigest()[:32]
 
@@ -133,9 +133,7 @@ class PixelCache:
         from .readers.published import published_rescale
 
         with local_file(image.path) as path:
-            decoded = read_image(
-                path, modality=self.modality, repair=self.repair, region=image.region, size=self.size
-            )
+            decoded = read_image(path, modality=self.modality, repair=self.repair, region=image.region, size=self.size)
         if image.rescale is not None:
             decoded = published_rescale(decoded, *image.rescale)
         if decoded.is_volume != image.volume:

@@ -48,6 +48,18 @@ class MedVLMImageProcessor(BaseImageProcessor):
         """The recipes as objects."""
         return tuple(IntensityRecipe.model_validate(recipe) for recipe in self.recipes)
 
+    @property
+    def needed(self) -> tuple[int, int] | None:
+        """Height and width that the recipes need of a plane at least; None where one keeps the scale of the file.
+
+        A plane may be turned before it is resized, so both are the longest side of all recipes.
+        """
+        recipes = self.intensity_recipes
+        if not recipes or any(recipe.resize == "crop" for recipe in recipes):
+            return None
+        longest = max(max(recipe.size) for recipe in recipes)
+        return longest, longest
+
     def pixels(self, image: Pixels) -> torch.Tensor:
         """One image as the encoder takes it: (3, H, W), or (S, 3, H, W) for a volume.
 

@@ -25,6 +25,7 @@ def read_image(
     modality: str | None = None,
     repair: bool = False,
     region: Region | None = None,
+    size: tuple[int, int] | None = None,
 ) -> Image:
     """Read an image or a volume from anything that holds one.
 
@@ -36,6 +37,8 @@ def read_image(
         repair: Whether slices with gaps, uneven spacing, duplicates or gantry tilt are resampled to a regular
             volume instead of being refused; each repair is noted on the image.
         region: The part of a whole slide that is wanted, and at what size.
+        size: Height and width that the caller needs of a plane at least. A JPEG, JPEG 2000 or HTJ2K (a DICOM frame or
+            a picture) may then be decoded smaller, never below it; spacing and a note say so. None reads the whole.
 
     Raises:
         ImageError: If it cannot be read as an image; the message names what was found.
@@ -54,7 +57,7 @@ def read_image(
 
         return from_array(source, modality=modality)
     if isinstance(source, (str, os.PathLike)):
-        return _read_path(Path(source), modality, repair, region)
+        return _read_path(Path(source), modality, repair, region, size)
     from PIL import Image as Pil
 
     if isinstance(source, Pil.Image):
@@ -64,10 +67,12 @@ def read_image(
     raise ImageError(f"Got a {type(source).__name__}; expected a path, a NumPy array, a PIL image or an Image.")
 
 
-def _read_path(path: Path, modality: str | None, repair: bool, region: Region | None) -> Image:
+def _read_path(
+    path: Path, modality: str | None, repair: bool, region: Region | None, size: tuple[int, int] | None
+) -> Image:
     try:
         _check_place(path)
-        return _dispatch(path, modality, repair, region)
+        return _dispatch(path, modality, repair, region, size)
     except OSError as error:
         raise ImageError(f"{path} cannot be read: {error.strerror or error}.") from error
 
@@ -85,7 +90,9 @@ def _check_place(path: Path) -> None:
         raise ImageError(f"{path} is neither a file nor a folder, but a pipe, a socket or a device.")
 
 
-def _dispatch(path: Path, modality: str | None, repair: bool, region: Region | None) -> Image:
+def _dispatch(
+    path: Path, modality: str | None, repair: bool, region: Region | None, size: tuple[int, int] | None = None
+) -> Image:
     if path.is_dir() and region is not None:
         from .slide import read_whole
 
@@ -104,7 +111,7 @@ def _dispatch(path: Path, modality: str | None, repair: bool, region: Region | N
     if kind == "dicom":
         from .dicom import read_dicom
 
-        return read_dicom(path, modality=modality)
+        return read_dicom(path, modality=modality, size=size)
     if kind == "nifti":
         from .nifti import read_nifti
 
@@ -117,7 +124,7 @@ def _dispatch(path: Path, modality: str | None, repair: bool, region: Region | N
         return _read_archive(path, modality, repair)
     from .picture import read_picture
 
-    return read_picture(path, modality=modality)
+    return read_picture(path, modality=modality, size=size)
 
 
 def _read_archive(path: Path, modality: str | None, repair: bool) -> Image:

@@ -8,9 +8,14 @@ from typing import Any
 import numpy as np
 import PIL.Image
 import pytest
+import torch
 
+from medvlm.datamodules.cache import PixelCache
 from medvlm.datamodules.readers.dicom import read_dicom
 from medvlm.datamodules.readers.picture import read_picture
+from medvlm.models.image_processing import MedVLMImageProcessor
+from medvlm.recipes import RECIPES
+from medvlm.study import Image, ImageRef
 
 
 def test_a_radiograph_is_read_at_a_quarter_and_says_so(data: Path) -> None:
@@ -69,3 +74,22 @@ def test_a_turned_jpeg_is_never_smaller_than_needed(tmp_path: Path) -> None:
 def test_a_png_is_always_read_whole(tmp_path: Path) -> None:
     PIL.Image.fromarray(np.zeros((64, 64), np.uint8)).save(tmp_path / "c.png")
     assert read_picture(tmp_path / "c.png", size=(8, 8)).array.shape == (64, 64)
+
+
+def test_read_image_and_the_cache_pass_the_size_on(data: Path) -> None:
+    path, seen = data / "dicom_pydicom_data" / "RG3_J2KR.dcm", []
+
+    def mean(image: Image) -> torch.Tensor:
+        seen.append(image.array.shape)
+        return torch.tensor(np.asarray(image.array, np.float32).mean())
+
+    means = [PixelCache(mean, size=size)(ImageRef(path)) for size in (None, (440, 440))]
+    assert seen == [(1760, 1760), (440, 440)]
+    assert means[0] == pytest.approx(means[1].item(), rel=1e-2)
+    assert PixelCache(mean).key(ImageRef(path)) != PixelCache(mean, size=(440, 440)).key(ImageRef(path))
+
+
+def test_the_processor_says_what_it_needs() -> None:
+    recipe = RECIPES["cxr"].model_copy(update={"size": (448, 384)})
+    assert MedVLMImageProcessor([recipe]).needed == (448, 448)
+    assert MedVLMImageProcessor([recipe, recipe.model_copy(update={"resize": "crop"})]).needed is None
