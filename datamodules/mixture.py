@@ -5,17 +5,12 @@ A part with n groups (an image with its questions, or a question without image) 
 an endless order of its own, and an epoch of the mixture takes the next stretch of each: no group of a part comes twice
 before all others of it came once, in this epoch or over its end. What a step draws depends on the seed and the step
 alone, so a run resumes exactly and ranks divide every batch without overlap.
-
-Difficulty is a file ``{"id": rate, ...}``: how often a model answered each question of the training split right. Kept
-are questions with ``low < rate < high``: what a model always or never answers teaches GRPO nothing (MedVLThinker, Huang
-et al. 2025, drops both ends). Stages with other bounds make a curriculum.
 """
 
 from __future__ import annotations
 
-import json
 import math
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -23,9 +18,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from medvlm.study import Sample, SampleError
+from medvlm.study import Sample
 
 from .batches import StepSampler, group_by_image
+from .difficulty import keep_between, read_rates
 from .sets import LoadReport, load_set
 
 
@@ -229,61 +225,6 @@ class MixtureSampler:
                 turns[owners == part] = np.arange(share)
             self._ranks = {old: kept for old, kept in self._ranks.items() if abs(old - epoch) < 2} | {epoch: turns}
         return self._ranks[epoch]
-
-
-def read_rates(path: Path | str) -> dict[str, float]:
-    """Read pass rates: one JSON object of numbers from 0 to 1 by sample id.
-
-    Raises:
-        SampleError: If the file holds anything else; the message names the first wrong entry.
-        FileNotFoundError: If it is absent.
-    """
-    try:
-        found = json.loads(Path(path).read_text(encoding="utf-8"))
-    except ValueError as error:
-        raise SampleError(f'{path}: expected {{"id": rate, ...}}, found no valid JSON: {error}') from None
-    if not isinstance(found, dict):
-        raise SampleError(f'{path}: expected {{"id": rate, ...}}, found {type(found).__name__}')
-    for name, rate in found.items():
-        if isinstance(rate, bool) or not isinstance(rate, int | float) or not 0 <= rate <= 1:
-            raise SampleError(f"{path}: the rate of {name!r} is {rate!r}, expected a number from 0 to 1")
-    return found
-
-
-def keep_between(
-    samples: Iterator[Sample], rates: Mapping[str, float], low: float, high: float, report: LoadReport, where: str
-) -> Iterator[Sample]:
-    """Give samples with ``low < rate < high`` and count the others in the report.
-
-    Args:
-        samples: Of one set.
-        rates: By sample id; a sample without one is left out.
-        low: Lower bound.
-        high: Upper bound.
-        report: Its counts of kept and skipped are moved.
-        where: The file of the rates, for the message.
-
-    Raises:
-        SampleError: After the last sample, if none is left.
-    """
-    reasons: list[tuple[str, Callable[[float], bool]]] = [
-        (f"pass rate {low:g} or less", lambda rate: rate <= low),
-        (f"pass rate {high:g} or more", lambda rate: rate >= high),
-    ]
-    some, left_out, kept = "", 0, 0
-    for sample in samples:
-        some, rate = sample.id, rates.get(sample.id)
-        why = "no pass rate" if rate is None else next((text for text, out in reasons if out(rate)), "")
-        if why:
-            left_out += 1
-            report.skip(sample.id, why)
-            continue
-        kept += 1
-        yield sample
-    report.kept -= left_out  # not before: the set itself looks at it after its last record
-    if not kept:
-        names = f"its ids look like {next(iter(rates), 'nothing')!r}, those of the samples like {some!r}"
-        raise SampleError(f"{where}: no sample has a rate between {low:g} and {high:g}; {names}")
 
 
 def _merge(report: LoadReport, found: LoadReport, name: str) -> None:

@@ -9,15 +9,12 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
-import yaml
-
+from medvlm.set_argument import ARGUMENT, set_options, split_argument
 from medvlm.study import MedvlmError
 
 if TYPE_CHECKING:
     from medvlm.datamodules.audit import Source
 
-SPLITS = ("train", "validate", "test", "all")
-ARGUMENT = "NAME:ROOT[:SPLIT] of a set (vqa_rad:data/vqa_rad:train), or a .jsonl file[:SPLIT]"
 T = TypeVar("T")
 
 
@@ -67,7 +64,7 @@ def _audit(arguments: argparse.Namespace) -> int:
     from medvlm.datamodules.audit import audit
     from medvlm.files import write_whole
 
-    options = _options(arguments.option)
+    options = set_options(arguments.option)
     train = [load_source(text, "train", options) for text in arguments.train]
     test = [load_source(text, "test", options) for text in arguments.against]
     result = audit(
@@ -100,34 +97,6 @@ def load_source(text: str, split: str, options: dict[str, dict[str, Any]]) -> So
 
     name, root, split = split_argument(text, split)
     return Source(f"{name}:{Path(root).name}:{split}", name, list(load_set(name, root, split, **options.get(name, {}))))
-
-
-def split_argument(text: str, split: str) -> tuple[str, str, str]:
-    """Read the name, the root and the split of an argument.
-
-    Examples:
-        >>> split_argument("vqa_rad:data/vqa_rad", "train"), split_argument("own.jsonl:test", "train")
-        (('vqa_rad', 'data/vqa_rad', 'train'), ('jsonl', 'own.jsonl', 'test'))
-    """
-    rest, colon, last = text.rpartition(":")
-    rest, chosen = (rest, last) if colon and last in SPLITS else (text, "")
-    if rest.endswith(".jsonl") and (":" not in rest or Path(rest).is_file()):
-        return "jsonl", rest, chosen or "all"
-    name, colon, root = rest.partition(":")
-    if not colon or not name or not root:
-        raise ValueError(f"{text!r}: expected {ARGUMENT}")
-    return name, root, chosen or split
-
-
-def _options(texts: Iterable[str]) -> dict[str, dict[str, Any]]:
-    found: dict[str, dict[str, Any]] = {}
-    for text in texts:
-        key, equals, value = text.partition("=")
-        name, dot, option = key.partition(".")
-        if not equals or not dot:
-            raise ValueError(f"--option looks like slake.languages=[en,zh], got {text!r}")
-        found.setdefault(name, {})[option] = yaml.safe_load(value)
-    return found
 
 
 def _unwatched(items: Iterable[T], number: int, label: str) -> Iterable[T]:

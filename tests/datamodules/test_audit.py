@@ -8,7 +8,8 @@ import numpy as np
 import PIL.Image
 import pytest
 
-from medvlm.datamodules.audit import Audit, Source, audit, same_words
+from medvlm.datamodules.audit import Source, audit, same_words
+from medvlm.datamodules.audit_report import Audit
 from medvlm.datamodules.sets import load_set
 from medvlm.study import ImageRef, Sample
 

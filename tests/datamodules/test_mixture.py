@@ -12,7 +12,8 @@ import numpy as np
 import pytest
 
 from medvlm.datamodules.data import Drawn, StudyData
-from medvlm.datamodules.mixture import Mixture, MixtureSampler, Part, epoch_shares, read_rates
+from medvlm.datamodules.difficulty import read_rates
+from medvlm.datamodules.mixture import Mixture, MixtureSampler, Part, epoch_shares
 from medvlm.study import SampleError
 
 

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from medvlm.audit_command import split_argument
 from medvlm.cli import main
+from medvlm.set_argument import split_argument
 
 
 @pytest.fixture
