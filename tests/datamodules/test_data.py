@@ -7,10 +7,14 @@ from collections.abc import Sequence
 from itertools import islice
 from pathlib import Path
 
+import numpy as np
+import PIL.Image
 import pytest
+import torch
 
+from medvlm.datamodules.cache import PixelCache
 from medvlm.datamodules.data import Drawn, StudyData
-from medvlm.study import SampleError
+from medvlm.study import Image, SampleError
 
 
 def collate(batch: Sequence[Drawn]) -> list[tuple[int, int, tuple[str, ...]]]:
@@ -50,6 +54,33 @@ def test_workers_do_not_change_the_order(root: Path) -> None:
     alone.setup("fit")
     helped.setup("fit")
     assert list(islice(alone.train_dataloader(), 6)) == list(islice(helped.train_dataloader(), 6))
+
+
+class Pixels:
+    """Collates to prepared pixels, from a folder that all processes share."""
+
+    def __init__(self, folder: Path) -> None:
+        self.cache = PixelCache(shade, 1 << 20, recipe="r", folder=folder)
+
+    def __call__(self, batch: Sequence[Drawn]) -> list[torch.Tensor]:
+        return [self.cache(drawn.samples[0].images[0]) for drawn in batch]
+
+
+def shade(image: Image) -> torch.Tensor:
+    return torch.from_numpy(image.array.astype(np.float32)).expand(3, -1, -1)
+
+
+@pytest.mark.parametrize("cached", [False, True])
+def test_workers_do_not_change_the_pixels(root: Path, tmp_path: Path, cached: bool) -> None:
+    for n in range(12):
+        PIL.Image.fromarray(np.random.default_rng(n).integers(0, 256, (9, 8), np.uint8)).save(root / f"{n}.png")
+    batches = []
+    for workers in (0, 2):
+        folder = tmp_path / ("cache" if cached else f"cache{workers}")
+        data = StudyData("jsonl", root, collate=Pixels(folder), batch_size=4, num_workers=workers)
+        data.setup("fit")
+        batches.append([torch.stack(batch) for batch in islice(data.train_dataloader(), 6)])
+    assert all(torch.equal(alone, helped) for alone, helped in zip(*batches, strict=True))
 
 
 def test_a_share_for_validation_takes_whole_images_from_training(root: Path) -> None:
