@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from . import chexpert, gemex, mimic_cxr, mimic_vqa, openi, rexgradient
+from . import chexpert, ct_rate, gemex, mimic_cxr, mimic_vqa, openi, radgenome, rexgradient
 from .cards import SetCard
 
 CARDS: tuple[SetCard, ...] = (
@@ -15,4 +15,6 @@ CARDS: tuple[SetCard, ...] = (
     chexpert.PLUS_CARD,
     rexgradient.CARD,
     gemex.CARD,
+    ct_rate.CARD,
+    radgenome.CARD,
 )
