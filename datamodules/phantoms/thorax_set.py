@@ -1,5 +1,8 @@
 """The thorax phantom as a set: questions about the studies that ``make_thorax`` wrote, without reading pixels.
 
+``.github/thorax.jpg`` shows eight patients; ``python -m medvlm.datamodules.phantoms.sheet --out FILE.png`` draws such a
+sheet, and :mod:`.hardness` says how to make them harder to read.
+
 PHANTOM - NOT A PATIENT.
 """
 

@@ -1,5 +1,11 @@
 """The tissue phantom as a set: questions about the specimens that ``make_tissue`` wrote, without reading pixels.
 
+A field of view is fibrous stroma with glands and, in a quadrant each, up to two abnormal areas: a tumour nest of low or
+high grade with 0 to 5 mitoses, necrosis, a lymphocytic infiltrate. ``.github/tissue.jpg`` shows eight of them;
+``python -m medvlm.datamodules.phantoms.sheet --phantom tissue --out FILE.png`` draws such a sheet, and :mod:`.hardness`
+says how to make them harder to read. What each module does: :mod:`.specimen` (what is there), :mod:`.cells` (where
+glands and nuclei lie), :mod:`.stain` (pixels, masks, boxes), :mod:`.tissue_questions`, :mod:`.tissue_files`.
+
 PHANTOM - NOT A PATIENT.
 """
 
