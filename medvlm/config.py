@@ -17,6 +17,7 @@ from medvlm.settings import (
     EvaluateSettings,
     GRPOStage,
     ModelSettings,
+    PartSettings,
     Recipe,
     Settings,
     SFTStage,
@@ -121,6 +122,7 @@ def _names(location: Sequence[int | str]) -> list[str]:
     sections: dict[str, type[Settings]] = {
         "model": ModelSettings,
         "data": DataSettings,
+        "parts": PartSettings,
         "evaluate": EvaluateSettings,
         "trainer": TrainerSettings,
         "sft": SFTStage,

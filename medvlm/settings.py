@@ -42,15 +42,39 @@ class ModelSettings(Settings):
     """``parts``, ``rank``, ``alpha``, ``dropout``: adapters on these parts, all else frozen; None: no adapters."""
 
 
+class PartSettings(Settings):
+    """One set of a mixture."""
+
+    set: str
+    """Name of a set."""
+    root: Path
+    """Its folder."""
+    name: str = ""
+    """Prefix of its sample ids; the set's name if empty."""
+    weight: Annotated[float, Field(gt=0)] = 1.0
+    cap: Annotated[int, Field(ge=1)] | None = None
+    """Most groups (images with their questions) of it in an epoch."""
+    options: dict[str, Any] = {}
+    """Keyword arguments of the set's loader."""
+    rates: Path | None = None
+    """JSON file ``{"id": pass rate}``; kept are training questions with ``low < rate < high``."""
+    low: Annotated[float, Field(ge=0, le=1)] = 0.0
+    high: Annotated[float, Field(ge=0, le=1)] = 1.0
+
+
 class DataSettings(Settings):
-    """Which set, and where it is."""
+    """Which set and where it is, or several sets and how they are mixed."""
 
     set: str = "thorax"
     """Name of a set."""
     root: Path | None = None
     """Its folder; the phantoms make theirs when it is absent."""
     options: dict[str, Any] = {}
-    """Keyword arguments of the set's loader."""
+    """Keyword arguments of the set's loader; of a mixture, those that every part takes."""
+    parts: list[PartSettings] = []
+    """Several sets in one stream, instead of ``set`` and ``root``."""
+    temperature: Annotated[float, Field(gt=0)] = 1.0
+    """Of a mixture: 1 is proportional to size, a large one equal shares."""
     make: dict[str, Any] = {}
     """For phantoms: how many patients, which seed, which size."""
     cache_gb: Annotated[float, Field(ge=0)] = 2.0
@@ -59,6 +83,11 @@ class DataSettings(Settings):
     """Processes that read images."""
     augment: bool = False
     """Gentle 2D augmentation of training images (no mirror: sides matter)."""
+
+    @property
+    def name(self) -> str:
+        """What the data is called in results: the set, or ``mixture``."""
+        return "mixture" if self.parts else self.set
 
 
 class Stage(Settings):

@@ -8,6 +8,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Literal
 
+from medvlm.datamodules.sets import SETS
 from medvlm.datamodules.splits import split_hash
 from medvlm.generation.prompts import INSTRUCTIONS, REASONING
 from medvlm.study import AnswerKind, Sample
@@ -121,15 +122,16 @@ PROTOCOLS: Mapping[str, Protocol] = {
         Protocol("rexvqa", about="ReXVQA; accuracy overall and by category", breakdown=("category", "task")),
         Protocol("thorax", about="Thorax phantom, held-out virtual patients", breakdown=("task", "template")),
         Protocol("jsonl", about="Own data in the JSONL format"),
+        Protocol("mixture", about="Several sets; accuracy by set", breakdown=("set",)),
     )
 }
 
 
 def get_protocol(name: str) -> Protocol:
-    """The protocol of a name.
+    """The protocol of a name; a set without one of its own is scored by the general rules, as version 0.
 
     Args:
-        name: A key of `PROTOCOLS`.
+        name: A key of `PROTOCOLS`, or of ``medvlm.datamodules.sets.SETS``.
 
     Raises:
         ValueError: If there is none; the message names the nearest.
@@ -140,9 +142,14 @@ def get_protocol(name: str) -> Protocol:
     """
     if name in PROTOCOLS:
         return PROTOCOLS[name]
-    near = difflib.get_close_matches(name, PROTOCOLS, n=1)
+    if name in SETS:
+        count = SETS[name].expected("test")
+        about = f"{SETS[name].title} by the general rules; no protocol is locked for it"
+        return Protocol(name, version=0, about=about, expected={count: "test"} if count else {})
+    known = [*PROTOCOLS, *(other for other in SETS if other not in PROTOCOLS)]
+    near = difflib.get_close_matches(name, known, n=1)
     hint = f"; did you mean {near[0]!r}?" if near else ""
-    raise ValueError(f"protocol {name!r} is unknown, expected one of {', '.join(PROTOCOLS)}{hint}")
+    raise ValueError(f"protocol {name!r} is unknown, expected one of {', '.join(known)}{hint}")
 
 
 def _digest(text: str) -> str:

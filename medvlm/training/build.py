@@ -14,6 +14,7 @@ from torch import Tensor
 from medvlm.datamodules.augment import augment
 from medvlm.datamodules.cache import PixelCache
 from medvlm.datamodules.data import Drawn, StudyData
+from medvlm.datamodules.mixture import Mixture, Part
 from medvlm.generation.engine import Ask
 from medvlm.generation.prompts import REASONING, reference_text, user_text
 from medvlm.intensity import IntensityRecipe
@@ -122,17 +123,23 @@ class Collate:
         return (torch.from_numpy(changed).permute(2, 0, 1) * 2 - 1) * self.half + self.middle
 
 
+def phantom_root(recipe: Recipe) -> Path:
+    """Where a phantom is made that names no root: beside the runs, for several to share."""
+    return recipe.output / "data" / recipe.data.name
+
+
 def data_root(settings: DataSettings, recipe: Recipe) -> Path:
     """Where the set is; phantoms are made there when they are absent.
 
     Raises:
         ValueError: If the recipe names no root for a set that cannot be made.
     """
+    if settings.parts:
+        return phantom_root(recipe)  # nothing is read there: each part has a root of its own
     if settings.set == "thorax":
         from medvlm.datamodules.phantoms.thorax_set import make_thorax
 
-        root = settings.root or recipe.output / "data" / "thorax"
-        return Path(make_thorax(root, **settings.make))
+        return Path(make_thorax(settings.root or phantom_root(recipe), **settings.make))
     if settings.root is None:
         raise ValueError(f"Where is {settings.set!r}? Say data.root=FOLDER.")
     return settings.root
@@ -146,7 +153,7 @@ def stage_data(recipe: Recipe, stage: Stage, root: Path, collate: Collate) -> St
         return right_kind and all(sample.categories.get(name) == value for name, value in stage.where.items())
 
     return StudyData(
-        recipe.data.set,
+        recipe.data.name,
         root,
         collate=collate,
         batch_size=stage.images,
@@ -155,7 +162,15 @@ def stage_data(recipe: Recipe, stage: Stage, root: Path, collate: Collate) -> St
         seed=recipe.seed,
         options=recipe.data.options | stage.options,
         keep=keep,
+        mixture=mixture(recipe.data),
     )
+
+
+def mixture(settings: DataSettings) -> Mixture | None:
+    """The mixture of a recipe; None for a single set."""
+    if not settings.parts:
+        return None
+    return Mixture(tuple(Part(**dict(part)) for part in settings.parts), settings.temperature)
 
 
 def set_texts(recipe: Recipe, root: Path) -> list[str]:

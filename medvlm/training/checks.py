@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
+from medvlm.evaluation.protocols import get_protocol
 from medvlm.generation.prompts import Prompter, reference_text, user_text
-from medvlm.settings import GRPOStage, Recipe, SFTStage
+from medvlm.settings import GRPOStage, Recipe, SFTStage, Stage
 from medvlm.study import Sample, SampleError
 from medvlm.training.rewards import find_reward
 
@@ -21,6 +22,22 @@ def check_rewards(recipe: Recipe) -> None:
     for stage in recipe.stages:
         for name in stage.rewards if isinstance(stage, GRPOStage) else ():
             find_reward(name)
+
+
+def check_protocols(recipe: Recipe) -> None:
+    """Find the protocol of every stage that is scored, before hours of training.
+
+    Raises:
+        ValueError: If one does not exist.
+    """
+    for stage in recipe.stages:
+        if stage.evaluate:
+            get_protocol(protocol_name(recipe, stage))
+
+
+def protocol_name(recipe: Recipe, stage: Stage) -> str:
+    """How a stage is scored: as it says itself, or the recipe, or as is usual for the data."""
+    return stage.protocol or recipe.evaluate.protocol or recipe.data.name
 
 
 def check_samples(

@@ -17,7 +17,7 @@ from medvlm.models.parts import PARTS, count_parameters, part_of
 from medvlm.models.tokens import max_positions
 from medvlm.settings import GRPOStage, Recipe, SFTStage
 from medvlm.study import Sample
-from medvlm.training.build import prepare_parts, stage_data
+from medvlm.training.build import phantom_root, prepare_parts, stage_data
 from medvlm.training.checks import check_rewards
 from medvlm.training.footprint import WEIGHT_BYTES, Load, Memory, Tower, estimate
 from medvlm.training.planning import Lengths, TokenCounter, image_tokens, plan_config, some
@@ -118,18 +118,26 @@ def dry_run(recipe: Recipe) -> DryRun:
 
 def _samples(recipe: Recipe, stage: SFTStage | GRPOStage, notes: list[str]) -> list[tuple[Sample, ...]]:
     """Groups of training questions that a stage draws from; none, and a note, if the data is not there."""
-    settings = recipe.data
-    made = recipe.output / "data" / "thorax" if settings.set == "thorax" else None
-    root = settings.root or made
-    if root is None or not root.exists():
-        where = "data.root is not set" if root is None else f"{root} does not exist"
-        then = "the run will make it" if settings.set == "thorax" else "set data.root=FOLDER"
-        notes.append(f"data {settings.set}: {where} ({then}); lengths of texts are assumed.")
+    if absent := _absent(recipe):
+        notes.append(f"data {recipe.data.name}: {absent}; lengths of texts are assumed.")
         return []
     unused: Any = None
-    data = stage_data(recipe, stage, root, unused)
+    data = stage_data(recipe, stage, recipe.data.root or phantom_root(recipe), unused)
     data.setup("fit")
     return data.drawn().groups
+
+
+def _absent(recipe: Recipe) -> str:
+    """What of the data is not there, and what to do; empty if all of it is."""
+    settings = recipe.data
+    if settings.parts:
+        roots = [str(part.root) for part in settings.parts if not part.root.exists()]
+        return f"{', '.join(roots)} not there (set data.parts.N.root=FOLDER)" if roots else ""
+    if settings.root is None and settings.set != "thorax":
+        return "data.root is not set (set data.root=FOLDER)"
+    root = settings.root or phantom_root(recipe)
+    then = "the run will make it" if settings.set == "thorax" else "set data.root=FOLDER"
+    return "" if root.exists() else f"{root} does not exist ({then})"
 
 
 def _plan(

@@ -21,6 +21,7 @@ from medvlm.generation.engine import Engine
 from medvlm.models import load_vlm
 from medvlm.settings import GRPOStage, Recipe, SFTStage
 from medvlm.study import ImageRef
+from medvlm.training.checks import protocol_name
 from medvlm.training.run import Run, prepare, train_stage
 from medvlm.training.showcase import write_showcase
 from medvlm.training.testing import test_loop
@@ -96,7 +97,7 @@ def score_stage(run: Run, stage: SFTStage | GRPOStage) -> Score:
         Engine(model, processor, reasoning=recipe.reasoning),
         samples,
         run.pixels,
-        get_protocol(stage.protocol or settings.protocol or recipe.data.set),
+        get_protocol(protocol_name(recipe, stage)),
         folder / "records",
         baselines=baselines,
         train=data.samples["train"],

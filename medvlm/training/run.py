@@ -33,7 +33,7 @@ from medvlm.models.tokens import max_positions
 from medvlm.settings import GRPOStage, Recipe, SFTStage, Stage
 from medvlm.training.build import Collate, build_model, data_root, prepare_parts, set_texts, stage_data
 from medvlm.training.checkpoint import latest_checkpoint
-from medvlm.training.checks import check_rewards, check_samples
+from medvlm.training.checks import check_protocols, check_rewards, check_samples
 from medvlm.training.grpo import GRPO, GRPOOptions
 from medvlm.training.objective import Objective, Schedule
 from medvlm.training.rollouts import RolloutLog
@@ -78,6 +78,7 @@ def prepare(recipe: Recipe) -> Run:
         ValueError: If the folder holds a run of another recipe, or a stage names a reward that does not exist.
     """
     check_rewards(recipe)
+    check_protocols(recipe)
     _claim(recipe)
     root = data_root(recipe.data, recipe)
     start = recipe.folder / "init" / "model"
@@ -113,7 +114,7 @@ def save_model(model: Any, processor: Any, recipe: Recipe, folder: Path) -> None
         "recipe": recipe.name,
         "seed": recipe.seed,
         "reasoning": recipe.reasoning,
-        "trained_on": recipe.data.set,
+        "trained_on": recipe.data.name,
         "note": recipe.note,
         "not_for_clinical_use": True,
     }

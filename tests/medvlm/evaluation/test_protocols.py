@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from medvlm.evaluation.protocols import PROTOCOLS, Protocol, get_protocol
+from medvlm.evaluation.protocols import Protocol, get_protocol
 from medvlm.generation.prompts import prompt_hash
 from medvlm.study import ImageRef, Sample
 
@@ -18,7 +18,7 @@ SAMPLES = [Sample(str(index), (ImageRef(Path("a.png")),), "?", "yes", "closed", 
 def test_every_set_has_a_protocol() -> None:
     from medvlm.datamodules.sets import SETS
 
-    assert set(SETS) <= set(PROTOCOLS)
+    assert all(get_protocol(name).name == name for name in SETS)
 
 
 def test_the_prompt_hash_is_that_of_the_prompts() -> None:
@@ -68,3 +68,9 @@ def test_the_released_test_splits_have_the_expected_counts(protocol: str, folder
     samples = list(load_set(folder, DATA / folder, "test", **options))
     assert get_protocol(protocol).notes(samples) == ()
     assert "are not the whole of a known split" in get_protocol(protocol).notes(samples[:10])[0]
+
+
+def test_a_set_without_a_protocol_is_scored_by_the_general_rules() -> None:
+    found = get_protocol("pathvqa")
+    assert (found.version, dict(found.expected)) == (0, {6719: "test"})
+    assert found.rules == get_protocol("vqa_rad").rules

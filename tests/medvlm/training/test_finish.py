@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from PIL import Image as Picture
 
 from medvlm.settings import Recipe
 from medvlm.training.command import main
@@ -99,3 +100,31 @@ def test_mistakes_are_one_message(
     shown = capsys.readouterr().err
     assert message in shown
     assert "Traceback" not in shown
+
+
+def write_questions(folder: Path, count: int) -> Path:
+    """A JSONL set of flat grey pictures, one question each."""
+    folder.mkdir()
+    lines = []
+    for index in range(count):
+        Picture.new("L", (32, 32), 40 * index).save(folder / f"{index}.png")
+        split = "test" if index % 2 else "train"
+        record = {"id": str(index), "images": [f"{index}.png"], "question": "Is it dark?", "kind": "closed"}
+        lines.append(json.dumps(record | {"answer": "no" if index % 3 else "yes", "split": split}))
+    (folder / "data.jsonl").write_text("\n".join(lines))
+    return folder / "data.jsonl"
+
+
+def test_several_sets_train_and_are_scored_together(tmp_path: Path) -> None:
+    roots = [write_questions(tmp_path / name, count) for name, count in (("a", 6), ("b", 4))]
+    parts = [{"set": "jsonl", "name": root.parent.name, "root": root} for root in roots]
+    stage = {"name": "sft", "objective": "sft", "steps": 2, "images": 2, "lr": 1e-3, "baselines": []}
+    summary = run_recipe(recipe(tmp_path, data={"parts": parts}, stages=[stage], reasoning=False))
+    assert summary["sft"]["n"] == 4  # the limit of the recipe, of five
+    assert "set=a" in (tmp_path / "small" / "sft" / "records" / "score.txt").read_text()
+
+
+def test_a_protocol_that_does_not_exist_is_found_before_training(tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match="protocol 'thorex' is unknown"):
+        run_recipe(recipe(tmp_path, evaluate={"protocol": "thorex"}))
+    assert not (tmp_path / "small").exists()
