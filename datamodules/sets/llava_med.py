@@ -21,8 +21,9 @@ from medvlm.study import Sample
 
 from .cards import SetCard
 from .polarity import yes_no
-from .records import Absent, LoadReport, UnusableRecordError, as_record, collect, find_file, one_of, read_records
+from .records import Absent, LoadReport, UnusableRecordError, as_record, collect, find_file, one_of
 from .row import Row, known_split
+from .stream import read_items
 
 FILES = {
     "60k_inline_mention": "instruct/llava_med_instruct_60k_inline_mention.json",
@@ -70,7 +71,7 @@ def load_llava_med(
 
 def _turns(path: Path, turns: str) -> Iterator[tuple[Row, str, str] | UnusableRecordError]:
     """Give the questions and answers of all conversations, each with its record."""
-    for number, value in enumerate(read_records(path)):
+    for number, value in enumerate(read_items(path)):
         where = f"{path.name}[{number}]"
         try:
             row = Row(as_record(value, where), where, "train")

@@ -13,36 +13,22 @@ cannot be resolved, and the record is left out and counted.
 
 from __future__ import annotations
 
-import json
-import re
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from medvlm.study import ImageRef, Sample, SampleError
+from medvlm.study import ImageRef, Sample
 
 from .cards import SetCard
 from .choices import LETTER_ALONE, LETTERED, choice_answer, without_letters
-from .records import (
-    SPLITS,
-    Absent,
-    LoadReport,
-    UnusableRecordError,
-    as_record,
-    collect,
-    field_text,
-    find_file,
-    inside,
-    one_of,
-    required_text,
-)
+from .records import Absent, LoadReport, UnusableRecordError, as_record, collect
+from .row import Row, split_files
+from .stream import read_members
 
-FILES = {"train": "train_vqa_data.json", "validate": "valid_vqa_data.json", "test": "test_vqa_data.json"}
+NAMES = {"train": "train_vqa_data.json", "validate": "valid_vqa_data.json", "test": "test_vqa_data.json"}
+FILES = {split: (f"metadata/{name}", name) for split, name in NAMES.items()}
 CATEGORIES = {"task": "task_name", "category": "category", "class": "class", "subcategory": "subcategory"}
 ARCHIVE = "../deid_png/"
-MEMBER_COLON = re.compile(r"\s*:\s*")
-MEMBER_END = re.compile(r"\s*(?:,|(?=\}))")
-CHUNK = 1 << 20
 
 
 def load_rexvqa(
@@ -65,54 +51,44 @@ def load_rexvqa(
     Raises:
         FileNotFoundError: If the folder or the question file is absent.
     """
-    one_of("split", split, SPLITS)
-    names = FILES if split == "all" else {split: FILES[split]}
-    paths = {name: find_file(root, [f"metadata/{file}", file], "ReXVQA") for name, file in names.items()}
+    paths = split_files(root, split, FILES, CARD.title)
     folder = Path(root) / "deid_png" if images is None else Path(images)
     if images is not None and not folder.is_dir():
         raise FileNotFoundError(f"ReXVQA: the image folder {folder} does not exist; give the unpacked deid_png")
 
     def make(item: tuple[str, str, Any]) -> Sample:
-        return _sample(item[0], item[1], as_record(item[2], item[1]), folder)
+        part, key, value = item
+        return _sample(Row(as_record(value, key), key, part), folder)
 
-    records = ((name, key, value) for name, path in paths.items() for key, value in read_members(path))
-    return collect(records, make, name=f"ReXVQA {split}", report=report, absent=absent)
+    records = ((part, key, value) for part, path in paths.items() for key, value in read_members(path))
+    return collect(records, make, name=f"{CARD.title} {split}", report=report, absent=absent)
 
 
-def _sample(split: str, key: str, record: dict[str, Any], folder: Path) -> Sample:
+def _sample(row: Row, folder: Path) -> Sample:
     """Make a sample of one record."""
-    options, lettered = _options(record, key)
+    options, lettered = without_letters(row.texts("options"))
     return Sample(
-        id=key,
-        images=_images(record, folder, key),
-        question=required_text(record, "question", key),
-        answer=_answer(required_text(record, "correct_answer", key), options, lettered, key),
+        id=row.where,
+        images=_images(row, folder),
+        question=row.need("question"),
+        answer=_answer(row.need("correct_answer"), options, lettered, row.where),
         kind="choice",
         options=options,
-        group=required_text(record, "PatientID", key),
-        split=split,
-        categories={name: field_text(record, field, key) for name, field in CATEGORIES.items()},
-        rationale=field_text(record, "correct_answer_explanation", key),
-        extra=record,
+        group=row.need("PatientID"),
+        split=row.split,
+        categories=row.categories(CATEGORIES),
+        rationale=row.text("correct_answer_explanation"),
+        extra=row.fields,
     )
 
 
-def _images(record: dict[str, Any], folder: Path, where: str) -> tuple[ImageRef, ...]:
+def _images(row: Row, folder: Path) -> tuple[ImageRef, ...]:
     """Read the image paths of a study; only the archive's own folder name is cut off, as a prefix."""
-    value = record.get("ImagePath")
+    value = row.fields.get("ImagePath")
     value = [value] if isinstance(value, str) else value
     if not isinstance(value, list) or not value or not all(isinstance(path, str) and path for path in value):
-        raise UnusableRecordError(where, "no images: ImagePath is no list of paths")
-    names = (path.removeprefix(ARCHIVE) for path in value)
-    return tuple(ImageRef(inside(folder, name, where)) for name in names)
-
-
-def _options(record: dict[str, Any], where: str) -> tuple[tuple[str, ...], bool]:
-    """Read the options without their letters, and say whether the letters follow the positions."""
-    value = record.get("options")
-    if not isinstance(value, list) or not all(isinstance(text, str) and text.strip() for text in value):
-        raise UnusableRecordError(where, "options: expected a list of texts")
-    return without_letters(value)
+        raise row.refuse("no images: ImagePath is no list of paths")
+    return tuple(row.image(folder, path.removeprefix(ARCHIVE)) for path in value)
 
 
 def _answer(answer: str, options: tuple[str, ...], lettered: bool, where: str) -> str:
@@ -127,36 +103,6 @@ def _answer(answer: str, options: tuple[str, ...], lettered: bool, where: str) -
     if place >= len(options):
         raise UnusableRecordError(where, "answer is none of the options", answer)
     return choice_answer(options[place], options, where)
-
-
-def read_members(path: Path) -> Iterator[tuple[str, Any]]:
-    """Give the members of one JSON object one after the other: the training file is too large to hold at once.
-
-    Raises:
-        SampleError: If the file is cut off or holds no object; the message says after which member.
-    """
-    decoder, text, last = json.JSONDecoder(), "", "the start"
-    with path.open(encoding="utf-8-sig", errors="replace") as file:
-        text = file.read(CHUNK).lstrip()
-        if not text.startswith("{"):
-            raise SampleError(f"{path}: expected a JSON object of questions, found {text[:20]!r}")
-        text = text[1:].lstrip()
-        while not text.startswith("}"):
-            try:
-                key, end = decoder.raw_decode(text)
-                colon = MEMBER_COLON.match(text, end)
-                value, end = decoder.raw_decode(text, colon.end() if colon else len(text))
-                follows = MEMBER_END.match(text, end)
-                if follows is None or not isinstance(key, str):
-                    raise json.JSONDecodeError("expected a comma or a closing brace", text, end)
-            except json.JSONDecodeError as error:
-                more = file.read(max(CHUNK, len(text)))
-                if not more:
-                    raise SampleError(f"{path}: no valid JSON after {last}: {error.msg}") from None
-                text += more
-                continue
-            yield key, value
-            last, text = key, text[follows.end() :].lstrip()
 
 
 CARD = SetCard(

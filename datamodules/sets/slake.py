@@ -20,29 +20,17 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Any
 
-from medvlm.study import ImageRef, Sample
+from medvlm.study import Sample
 
 from .cards import SetCard
 from .polarity import yes_no
-from .records import (
-    SPLITS,
-    Absent,
-    LoadReport,
-    UnusableRecordError,
-    as_record,
-    collect,
-    field_text,
-    find_file,
-    inside,
-    one_of,
-    read_records,
-    required_text,
-)
+from .records import Absent, LoadReport, UnusableRecordError, collect, one_of, read_records
+from .row import Row, rows_of, split_files
 
 LANGUAGES = ("en", "zh")
-FILES = {"train": ("train.json",), "validate": ("validate.json", "validation.json"), "test": ("test.json",)}
+NAMES = {"train": ("train.json",), "validate": ("validate.json", "validation.json"), "test": ("test.json",)}
+FILES = {split: [f"{home}{name}" for home in ("", "Slake1.0/") for name in names] for split, names in NAMES.items()}
 CATEGORIES = {"organ": "location", "modality": "modality", "question_type": "content_type", "base": "base_type"}
 LEAK = "English and Chinese together: the released splits share images (142 of train and test); English alone does not"
 
@@ -68,7 +56,7 @@ def load_slake(
         FileNotFoundError: If the folder or a question file is absent.
         ValueError: If a split or language is unknown.
     """
-    one_of("split", split, SPLITS)
+    paths = split_files(root, split, FILES, CARD.title)
     languages = (languages,) if isinstance(languages, str) else tuple(languages)
     if not languages:
         raise ValueError("languages is empty: expected 'en', 'zh' or both")
@@ -77,45 +65,35 @@ def load_slake(
     report = LoadReport() if report is None else report
     if len(set(languages)) == 2:
         report.notes.append(LEAK)
-    paths = {name: _find(root, name) for name in (FILES if split == "all" else (split,))}
-    return collect(_read(paths, languages), _sample, name=f"SLAKE {split}", report=report, absent=absent)
+
+    def make(row: Row) -> Sample:
+        return _sample(row, paths[row.split].parent / "imgs")
+
+    # a record whose language cannot be read is given too, to be counted
+    wanted = {*languages, None}
+    rows = rows_of(paths, read_records)
+    kept = (row for row in rows if isinstance(row, UnusableRecordError) or row.fields.get("q_lang") in wanted)
+    return collect(kept, make, name=f"{CARD.title} {split}", report=report, absent=absent)
 
 
-def _find(root: Path | str, split: str) -> Path:
-    """Find the question file of a split."""
-    return find_file(root, [f"{folder}{name}" for folder in ("", "Slake1.0/") for name in FILES[split]], "SLAKE")
-
-
-def _read(paths: dict[str, Path], languages: Sequence[str]) -> Iterator[tuple[str, Path, str, Any]]:
-    """Give the raw records of some languages; one whose language cannot be read is given, to be counted."""
-    for split, path in paths.items():
-        for number, record in enumerate(read_records(path)):
-            if not isinstance(record, dict) or record.get("q_lang") in {*languages, None}:
-                yield split, path.parent, f"{path.name}[{number}]", record
-
-
-def _sample(item: tuple[str, Path, str, Any]) -> Sample:
+def _sample(row: Row, folder: Path) -> Sample:
     """Make a sample of one record."""
-    split, folder, where, value = item
-    record = as_record(value, where)
-    where = field_text(record, "qid", where) or where
-    image = required_text(record, "img_name", where)
-    answer = required_text(record, "answer", where)
-    answer_type = field_text(record, "answer_type", where).lower()
+    row = row.named(row.text("qid") or row.where)
+    image, answer = row.need("img_name"), row.need("answer")
+    answer_type = row.text("answer_type").lower()
     if answer_type not in ("closed", "open"):
-        raise UnusableRecordError(where, "answer_type is not CLOSED or OPEN", answer_type)
+        raise row.refuse("answer_type is not CLOSED or OPEN", answer_type)
     polarity = yes_no(answer) if answer_type == "closed" else None
-    categories = {name: field_text(record, key, where) for name, key in CATEGORIES.items()}
     return Sample(
-        id=where,
-        images=(ImageRef(inside(folder / "imgs", image, where)),),
-        question=required_text(record, "question", where),
+        id=row.where,
+        images=(row.image(folder, image),),
+        question=row.need("question"),
         answer=polarity or answer,
         kind="closed" if polarity else "open",
         group=image,
-        split=split,
-        categories={"answer_type": answer_type, "language": required_text(record, "q_lang", where), **categories},
-        extra=record,
+        split=row.split,
+        categories={"answer_type": answer_type, "language": row.need("q_lang"), **row.categories(CATEGORIES)},
+        extra=row.fields,
     )
 
 

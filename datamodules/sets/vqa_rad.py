@@ -15,29 +15,18 @@ A CLOSED question is kind ``closed`` if its answer is yes or no, else ``open`` (
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, Literal
 
-from medvlm.study import ImageRef, Sample
+from medvlm.study import Sample
 
 from ..splits import fraction_of
 from .cards import SetCard
 from .polarity import yes_no
-from .records import (
-    SPLITS,
-    Absent,
-    LoadReport,
-    UnusableRecordError,
-    as_record,
-    collect,
-    field_text,
-    find_file,
-    inside,
-    one_of,
-    read_records,
-    required_text,
-)
+from .records import Absent, LoadReport, UnusableRecordError, collect, find_file, one_of, read_records
+from .row import Row, known_split, rows_of
 
 RECORDS = "VQA_RAD Dataset Public.json"
 IMAGES = "VQA_RAD Image Folder"
@@ -71,58 +60,55 @@ def load_vqa_rad(
         FileNotFoundError: If the folder or the JSON is absent.
         ValueError: If an option is unknown, or ``validate`` is asked for: the release has no such split.
     """
-    one_of("split", split, SPLITS)
+    known_split(split, ("train", "test"), CARD.title)
     one_of("split_by", split_by, ("official", "image"))
-    if split == "validate":
-        raise ValueError("VQA-RAD has no validate split; take a share of train by splits.split_by_group")
-    path = find_file(root, [RECORDS], "VQA-RAD")
+    path = find_file(root, [RECORDS], CARD.title)
     report = LoadReport() if report is None else report
     if split_by == "official":
         report.notes.append(LEAK)
 
-    def make(item: tuple[int, Any]) -> Sample:
-        return _sample(item[1], f"{path.name}[{item[0]}]", Path(root), split_by, seed)
+    def make(row: Row) -> Sample:
+        return _sample(replace(row, split=_split(row.fields, split_by, seed)), Path(root) / IMAGES)
 
-    def of_split(item: tuple[int, Any]) -> bool:
-        record = item[1]
-        return split == "all" or not isinstance(record, dict) or _split(record, split_by, seed) == split
+    rows = rows_of({split: path}, read_records)
+    kept = (
+        row
+        for row in rows
+        if split == "all" or isinstance(row, UnusableRecordError) or _split(row.fields, split_by, seed) == split
+    )
+    return collect(kept, make, name=f"{CARD.title} {split}", report=report, absent=absent)
 
-    records = filter(of_split, enumerate(read_records(path)))
-    return collect(records, make, name=f"VQA-RAD {split}", report=report, absent=absent)
 
-
-def _split(record: dict[str, Any], split_by: SplitBy, seed: int) -> str:
+def _split(record: Mapping[str, Any], split_by: SplitBy, seed: int) -> str:
     """Say on which side a record is."""
     if split_by == "image":
         return "test" if fraction_of(str(record.get("image_name")), seed) < TEST_SHARE else "train"
     return "test" if str(record.get("phrase_type")).strip().startswith("test") else "train"
 
 
-def _sample(value: Any, where: str, root: Path, split_by: SplitBy, seed: int) -> Sample:
+def _sample(row: Row, folder: Path) -> Sample:
     """Make a sample of one record."""
-    record = as_record(value, where)
-    where = field_text(record, "qid", where) or where
-    image = required_text(record, "image_name", where)
-    answer = required_text(record, "answer", where)
-    answer_type = field_text(record, "answer_type", where).lower()
+    row = row.named(row.text("qid") or row.where)
+    image, answer = row.need("image_name"), row.need("answer")
+    answer_type = row.text("answer_type").lower()
     if answer_type not in ("closed", "open"):
-        raise UnusableRecordError(where, "answer_type is not CLOSED or OPEN", answer_type)
+        raise row.refuse("answer_type is not CLOSED or OPEN", answer_type)
     polarity = yes_no(answer) if answer_type == "closed" else None
     return Sample(
-        id=where,
-        images=(ImageRef(inside(root / IMAGES, image, where)),),
-        question=required_text(record, "question", where),
+        id=row.where,
+        images=(row.image(folder, image),),
+        question=row.need("question"),
         answer=polarity or answer,
         kind="closed" if polarity else "open",
         group=image,
-        split=_split(record, split_by, seed),
+        split=row.split,
         categories={
             "answer_type": answer_type,
-            "organ": field_text(record, "image_organ", where).upper(),
-            "question_type": _question_type(field_text(record, "question_type", where)),
-            "phrase": field_text(record, "phrase_type", where).removeprefix("test_"),
+            "organ": row.text("image_organ").upper(),
+            "question_type": _question_type(row.text("question_type")),
+            "phrase": row.text("phrase_type").removeprefix("test_"),
         },
-        extra=record,
+        extra=row.fields,
     )
 
 

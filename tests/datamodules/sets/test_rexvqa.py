@@ -92,7 +92,7 @@ def test_validate_is_the_file_named_valid(rexvqa: Write) -> None:
 
 @pytest.mark.parametrize("chunk", [1, 7, 1 << 20])
 def test_the_file_is_read_in_pieces_of_any_size(rexvqa: Write, monkeypatch: pytest.MonkeyPatch, chunk: int) -> None:
-    monkeypatch.setattr("medvlm.datamodules.sets.rexvqa.CHUNK", chunk)
+    monkeypatch.setattr("medvlm.datamodules.sets.stream.CHUNK", chunk)
     assert [sample.id for sample in load_rexvqa(rexvqa({}, {}, {}), "test")] == ["q0", "q1", "q2"]
 
 
