@@ -41,7 +41,9 @@ def read_items(path: Path) -> Iterator[Any]:
 
 def _values(path: Path, file: IO[str], opening: str, closing: str, what: str) -> Iterator[tuple[str, Any]]:
     """Give the values of an object with their keys, or of a list with their places."""
-    text, last, number = file.read(CHUNK).lstrip(), "the start", 0
+    text, last, number = "", "the start", 0
+    while not text and (more := file.read(CHUNK)):
+        text = more.lstrip()
     if not text.startswith(opening):
         raise SampleError(f"{path}: expected a JSON {what} of records, found {text[:20]!r}")
     place = _skip(text, 1)
