@@ -27,6 +27,15 @@ _METHODS = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)  # LZMA allocates what its
 _KINDS = (0, stat.S_IFREG, stat.S_IFDIR)
 
 
+_OTHERS = {
+    "[Content_Types].xml": "an Office document",
+    "mimetype": "an OpenDocument or EPUB file",
+    "META-INF/MANIFEST.MF": "a Java archive",
+    "data.pkl": "a PyTorch checkpoint",
+}
+"""Files that are ZIP archives and hold no study, by a member that gives them away."""
+
+
 @contextmanager
 def unpacked(path: Path) -> Iterator[Path]:
     """Unpack an archive for as long as it is read.
@@ -76,6 +85,9 @@ def _unzip(path: Path, folder: Path) -> list[Path]:
         members = [member for member in archive.infolist() if not member.is_dir() and not _is_hidden(member.filename)]
         for member in archive.infolist():
             _check(path, member)
+            name = member.filename if member.filename in _OTHERS else PurePosixPath(member.filename).name
+            if kind := _OTHERS.get(name):
+                raise ImageError(f"{path} is no image: it looks like {kind}; expected the files of a study.")
         if len(members) > MAX_MEMBERS:
             raise ImageError(f"{path}: an archive of {len(members):,} files, the limit is {MAX_MEMBERS:,}.")
         refuse_size(str(path), sum(member.file_size for member in members), what="unpacked members")

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import io
-import zlib
 from dataclasses import replace
 from pathlib import Path
 
@@ -24,15 +23,15 @@ from medvlm.study import Image, ImageError
 from .codecs import decode_frames
 from .color import as_color
 from .common import READ_ERRORS, Array, fill_nan, fingerprint, refuse_size
+from .display import apply_modality_lut, apply_voi, is_inverted, unit_of, windows_of
 from .frames import stack_frames
+from .inflate import refuse_inflated
 from .objects import class_of, is_video, note_of, why_no_image
 from .reduced import fitting
-from .values import apply_modality_lut, apply_voi, is_inverted, plane_letters, spacing_of, unit_of, windows_of
+from .values import plane_letters, spacing_of, whole
 
 _LITTLE = (ImplicitVRLittleEndian, ExplicitVRLittleEndian, DeflatedExplicitVRLittleEndian)
 _UNCOMPRESSED = (*_LITTLE, ExplicitVRBigEndian)
-_META = 4096
-"""Bytes within which the file's own header names the transfer syntax."""
 DICOM_ERRORS = (*READ_ERRORS, BytesLengthException)
 PIXELS = ("PixelData", "FloatPixelData", "DoubleFloatPixelData")
 
@@ -87,7 +86,7 @@ def open_dicom(data: bytes | Path, name: str, tags: tuple[str, ...], *, header: 
     """
     try:
         source = io.BytesIO(data) if isinstance(data, bytes) else data
-        _refuse_inflated(data, name)
+        refuse_inflated(data, name)
         dataset = dcmread(source, force=True, stop_before_pixels=header, specific_tags=list(tags))
     except ImageError:
         raise
@@ -100,24 +99,6 @@ def open_dicom(data: bytes | Path, name: str, tags: tuple[str, ...], *, header: 
         explicit = ExplicitVRLittleEndian if little else ExplicitVRBigEndian
         dataset.file_meta.TransferSyntaxUID = ImplicitVRLittleEndian if implicit else explicit
     return dataset
-
-
-def _refuse_inflated(data: bytes | Path, name: str) -> None:
-    """Refuse a deflated file (PS3.5 A.5) that unpacks to more than the limit; pydicom unpacks without one."""
-    if isinstance(data, Path):
-        with data.open("rb") as file:
-            if f"{DeflatedExplicitVRLittleEndian}".encode() not in file.read(_META):
-                return
-        data = data.read_bytes()
-    start = data[:_META].find(f"{DeflatedExplicitVRLittleEndian}".encode())
-    if start < 0 or data[128:140] != b"DICM\x02\x00\x00\x00UL\x04\x00":
-        return
-    unpack, total = zlib.decompressobj(-zlib.MAX_WBITS), 0
-    rest = data[144 + int.from_bytes(data[140:144], "little") :]
-    while rest and not unpack.eof:
-        total += len(unpack.decompress(rest, 2**22))
-        refuse_size(name, total, what="unpacked content")
-        rest = unpack.unconsumed_tail
 
 
 def image_of(
@@ -137,15 +118,15 @@ def image_of(
     """
     try:
         return _interpret(dataset, data, name, modality, size)
-    except ImageError:
-        raise
+    except ImageError as error:
+        if name in str(error):
+            raise
+        raise ImageError(f"{name}: {error}.") from error
     except DICOM_ERRORS as error:
         raise ImageError(f"{name}: its pixels cannot be interpreted ({_brief(error)}).") from error
 
 
-def _interpret(
-    dataset: Dataset, data: bytes, name: str, modality: str | None, size: tuple[int, int] | None
-) -> Image:
+def _interpret(dataset: Dataset, data: bytes, name: str, modality: str | None, size: tuple[int, int] | None) -> Image:
     stored, reduced = stored_values(dataset, name, size)
     photometric = str(dataset.get("PhotometricInterpretation") or "")
     own = str(dataset.get("Modality") or "") or modality or "OT"
@@ -201,12 +182,12 @@ def stored_values(dataset: Dataset, name: str, size: tuple[int, int] | None = No
     """
     syntax = dataset.file_meta.TransferSyntaxUID
     keyword = next((key for key in PIXELS if dataset.get(key)), None)
-    if keyword is None or not dataset.get("Rows") or not dataset.get("Columns"):
+    if keyword is None or not whole(dataset, "Rows") or not whole(dataset, "Columns"):
         raise ImageError(f"{name}: {why_no_image(dataset)}.")
     if is_video(syntax):
         raise ImageError(f"{name}: a film ({syntax.name}); export its frames as pictures and give those.")
-    bits = int(dataset.get("BitsAllocated") or {"FloatPixelData": 32, "DoubleFloatPixelData": 64}.get(keyword, 8))
-    samples, frames = int(dataset.get("SamplesPerPixel") or 1), int(dataset.get("NumberOfFrames") or 1)
+    bits = whole(dataset, "BitsAllocated") or {"FloatPixelData": 32, "DoubleFloatPixelData": 64}.get(keyword, 8)
+    samples, frames = whole(dataset, "SamplesPerPixel") or 1, whole(dataset, "NumberOfFrames") or 1
     count = dataset.Rows * dataset.Columns * samples * frames
     refuse_size(name, count * max(bits, 8) // 8)
     if syntax in _UNCOMPRESSED and not _is_subsampled(dataset):

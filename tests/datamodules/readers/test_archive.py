@@ -23,7 +23,7 @@ read_image: Any = readers.read_image  # tests look into the pixels of any type
 
 @pytest.fixture
 def series(write_series: Any) -> Path:
-    volume = np.arange(60, dtype=np.int16).reshape(3, 4, 5)
+    volume = np.arange(100, dtype=np.int16).reshape(5, 4, 5)
     folder: Path = write_series("study/series", volume, (0, 0, 2.0), (1, 0, 0, 0, 1, 0))
     return folder
 
@@ -70,9 +70,10 @@ def test_a_gzipped_dicom_is_read(tmp_path: Path, series: Path) -> None:
 
 
 def test_errors_name_the_archive_and_keep_their_kind(tmp_path: Path, series: Path, place: Path) -> None:
-    first, third = ((series / name).read_bytes() for name in ("000.dcm", "002.dcm"))
-    with pytest.raises(GeometryError, match=r"a\.zip.*duplicate") as error:
-        read_image(_zip(tmp_path / "a.zip", {"1.dcm": first, "2.dcm": first, "3.dcm": third}))
+    files = _packed(series)
+    del files["study/003.dcm"]
+    with pytest.raises(GeometryError, match=r"a\.zip.*missing slices") as error:
+        read_image(_zip(tmp_path / "a.zip", files))
     assert str(place) not in str(error.value)
 
 
@@ -177,3 +178,11 @@ def test_a_file_that_may_not_be_read(tmp_path: Path, monkeypatch: pytest.MonkeyP
     monkeypatch.setattr(Path, "open", refuse)
     with pytest.raises(ImageError, match=r"a\.png cannot be read: Permission denied"):
         read_image(tmp_path / "a.png")
+
+
+@pytest.mark.parametrize(
+    ("name", "kind"), [("[Content_Types].xml", "an Office document"), ("model/data.pkl", "a PyTorch checkpoint")]
+)
+def test_archives_of_something_else_are_named(tmp_path: Path, name: str, kind: str) -> None:
+    with pytest.raises(ImageError, match=rf"a\.zip is no image: it looks like {kind}"):
+        read_image(_zip(tmp_path / "a.zip", {name: b"", "b": b""}))

@@ -133,7 +133,7 @@ def test_a_deflated_bomb_is_refused_before_it_is_unpacked(write: Any, monkeypatc
 
 def test_a_dicomdir_says_what_to_give_instead() -> None:
     path = Path(pydicom.__file__).parent / "data" / "test_files" / "dicomdirtests" / "DICOMDIR"
-    with pytest.raises(ImageError, match="a DICOMDIR, the index of a disc.*give the folder of a series"):
+    with pytest.raises(ImageError, match=r"a DICOMDIR, the index of a disc.*give the folder of a series"):
         read_image(path)
 
 
@@ -154,9 +154,14 @@ def test_an_object_without_pixels_says_what_to_give(name: str, reason: str) -> N
 def test_a_film_says_what_to_give(write: Any) -> None:
     path = write("a.dcm", np.zeros((2, 2), np.uint8))
     dataset = pydicom.dcmread(path)
-    dataset.file_meta.TransferSyntaxUID = "1.2.840.10008.1.2.4.102"
+    dataset.file_meta.TransferSyntaxUID = pydicom.uid.MPEG4HP41
     dataset.PixelData = pydicom.encaps.encapsulate([b"\0\0\1\xb3"])
     dataset["PixelData"].VR = "OB"
     dataset.save_as(path)
-    with pytest.raises(ImageError, match="a film .*MPEG-4.*export its frames"):
+    with pytest.raises(ImageError, match=r"a film .*MPEG-4.*export its frames"):
         read_image(path)
+
+
+def test_a_count_that_is_none_is_named_with_its_tag() -> None:
+    with pytest.raises(ImageError, match=r"badVR\.dcm: NumberOfFrames \(0028,0008\) is no whole number"):
+        read_image(Path(pydicom.__file__).parent / "data" / "test_files" / "badVR.dcm")
