@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from typing import Any
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any, TypeAlias
 
 from pydicom import Dataset
 from pydicom.datadict import tag_for_keyword
@@ -11,8 +11,11 @@ from pydicom.datadict import tag_for_keyword
 from medvlm.orientation import letters_of
 from medvlm.study import ImageError
 
+Attributes: TypeAlias = Dataset | Mapping[str, Any]
+"""A data set, or some of its attributes by keyword, as :func:`~.headers.read_header` returns them."""
 
-def numbers(dataset: Dataset, keyword: str) -> tuple[float, ...]:
+
+def numbers(dataset: Attributes, keyword: str) -> tuple[float, ...]:
     """Return a numeric attribute as floats; empty where it is absent, blank or no number.
 
     Args:
@@ -29,7 +32,7 @@ def numbers(dataset: Dataset, keyword: str) -> tuple[float, ...]:
         return ()
 
 
-def whole(dataset: Dataset, keyword: str) -> int:
+def whole(dataset: Attributes, keyword: str) -> int:
     """Return an attribute that counts something; 0 where it is absent or blank.
 
     Args:
@@ -76,7 +79,7 @@ def spacing_of(dataset: Dataset) -> tuple[tuple[float, float] | None, tuple[str,
     return spacing_of_group(next(groups(dataset, "PixelMeasuresSequence")))
 
 
-def spacing_of_group(item: Dataset) -> tuple[tuple[float, float] | None, tuple[str, ...]]:
+def spacing_of_group(item: Attributes) -> tuple[tuple[float, float] | None, tuple[str, ...]]:
     """Return what :func:`spacing_of` does, of one Pixel Measures item or of a plain image.
 
     Args:
@@ -98,7 +101,7 @@ def directions_of(dataset: Dataset) -> tuple[float, ...] | None:
     return directions_of_group(next(groups(dataset, "PlaneOrientationSequence")))
 
 
-def directions_of_group(item: Dataset) -> tuple[float, ...] | None:
+def directions_of_group(item: Attributes) -> tuple[float, ...] | None:
     """Return what :func:`directions_of` does, of one Plane Orientation item or of a plain image.
 
     Args:
