@@ -121,7 +121,7 @@ def _volume(path: Path, header: Any, part: int | None) -> tuple[tuple[int, int, 
         given = "" if part is None else f", there is no volume {part}"
         raise ImageError(
             f"{path}: a NIfTI of shape {_times((*shape, volumes))}, {volumes} volumes (time points, directions or "
-            f"echoes){given}; read_nifti(path, part=0) to part={volumes - 1} reads one of them."
+            f"echoes){given}; part=0 to part={volumes - 1} reads one of them."
         )
     k, j, i = (*shape, 1)[:3][::-1]
     refuse_size(str(path), k * j * i * max(2, kind.itemsize), what="voxels")

@@ -12,7 +12,7 @@ import numpy as np
 
 from medvlm.study import GeometryError, Image, ImageError, Region
 
-from .sniff import kind_of_file
+from .sniff import holds_slide, kind_of_file
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -26,19 +26,22 @@ def read_image(
     repair: bool = False,
     region: Region | None = None,
     size: tuple[int, int] | None = None,
+    part: int | None = None,
 ) -> Image:
     """Read an image or a volume from anything that holds one.
 
     Args:
         source: A DICOM, NIfTI, NRRD or MetaImage file, a picture (PNG, JPEG, TIFF, BMP, GIF, WebP), a whole slide
-            (shown as a thumbnail), a folder with the slices of one DICOM series, a ZIP archive of one, an array, a PIL
-            picture, or an Image (returned as it is).
+            (shown as a thumbnail), a folder with the DICOM files of one study (its series is chosen by stated rules,
+            see :mod:`medvlm.datamodules.readers.choose`), a ZIP archive of one, an array, a PIL picture, or an Image
+            (returned as it is).
         modality: DICOM modality, for sources that do not say (``CT`` makes a NIfTI's numbers HU).
         repair: Whether slices with gaps, uneven spacing, duplicates or gantry tilt are resampled to a regular
             volume instead of being refused; each repair is noted on the image.
         region: The part of a whole slide that is wanted, and at what size.
         size: Height and width that the caller needs of a plane at least. A JPEG, JPEG 2000 or HTJ2K (a DICOM frame or
             a picture) may then be decoded smaller, never below it; spacing and a note say so. None reads the whole.
+        part: Which volume, from 0, of a series or NIfTI file with several (time points, echoes, b-values, phases).
 
     Raises:
         ImageError: If it cannot be read as an image; the message names what was found.
@@ -57,7 +60,7 @@ def read_image(
 
         return from_array(source, modality=modality)
     if isinstance(source, (str, os.PathLike)):
-        return _read_path(Path(source), modality, repair, region, size)
+        return _read_path(Path(source), modality, repair, region, size, part)
     from PIL import Image as Pil
 
     if isinstance(source, Pil.Image):
@@ -68,11 +71,16 @@ def read_image(
 
 
 def _read_path(
-    path: Path, modality: str | None, repair: bool, region: Region | None, size: tuple[int, int] | None
+    path: Path,
+    modality: str | None,
+    repair: bool,
+    region: Region | None,
+    size: tuple[int, int] | None,
+    part: int | None,
 ) -> Image:
     try:
         _check_place(path)
-        return _dispatch(path, modality, repair, region, size)
+        return _dispatch(path, modality, repair, region, size, part)
     except OSError as error:
         raise ImageError(f"{path} cannot be read: {error.strerror or error}.") from error
 
@@ -91,16 +99,21 @@ def _check_place(path: Path) -> None:
 
 
 def _dispatch(
-    path: Path, modality: str | None, repair: bool, region: Region | None, size: tuple[int, int] | None = None
+    path: Path,
+    modality: str | None,
+    repair: bool,
+    region: Region | None = None,
+    size: tuple[int, int] | None = None,
+    part: int | None = None,
 ) -> Image:
-    if path.is_dir() and region is not None:
+    if path.is_dir() and (region is not None or holds_slide(path)):
         from .slide import read_whole
 
         return read_whole(path, modality=modality, region=region)
     if path.is_dir():
         from .series import read_series
 
-        return read_series(path, modality=modality, repair=repair)
+        return read_series(path, modality=modality, repair=repair, part=part)
     kind = kind_of_file(path)
     if kind == "slide":
         from .slide import read_whole
@@ -115,19 +128,19 @@ def _dispatch(
     if kind == "nifti":
         from .nifti import read_nifti
 
-        return read_nifti(path, modality=modality)
+        return read_nifti(path, modality=modality, part=part)
     if kind == "itk":
         from .itk import read_itk
 
         return read_itk(path, modality=modality)
     if kind == "archive":
-        return _read_archive(path, modality, repair)
+        return _read_archive(path, modality, repair, part)
     from .picture import read_picture
 
     return read_picture(path, modality=modality, size=size)
 
 
-def _read_archive(path: Path, modality: str | None, repair: bool) -> Image:
+def _read_archive(path: Path, modality: str | None, repair: bool, part: int | None) -> Image:
     """Read what an archive holds; errors name the archive, for the folder is gone when they are read."""
     from .archive import unpacked
 
@@ -135,7 +148,7 @@ def _read_archive(path: Path, modality: str | None, repair: bool) -> Image:
         try:
             if place.is_file() and kind_of_file(place) == "archive":
                 raise ImageError(f"{place} is an archive in an archive; unpack it and give the folder.")
-            image = _dispatch(place, modality, repair, None)
+            image = _dispatch(place, modality, repair, part=part)
         except ImageError as error:
             family = GeometryError if isinstance(error, GeometryError) else ImageError
             folder = place.parent if place.is_file() else place

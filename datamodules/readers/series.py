@@ -1,117 +1,66 @@
-"""A folder with the slices of one DICOM series -> a volume, or an error that names every reason why it is none."""
+"""A folder with the files of one study -> the volume or image that rules choose, or every reason why there is none."""
 
 from __future__ import annotations
 
 import hashlib
-from collections import Counter
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 
-from medvlm.study import GeometryError, Image, ImageError
+from medvlm.study import GeometryError, Image
 
+from .choose import choose_series
 from .common import Array, refuse_size
-from .dicom import DICOM_ERRORS, HEADER, open_dicom, read_dicom
-from .geometry import Layout, Slice, lay_out, straighten
-from .sniff import HEAD, kind_of
-from .values import directions_of, numbers, spacing_of
-
-_THREADS = 4
+from .dicom import read_dicom
+from .geometry import Layout, lay_out, straighten
+from .phases import split_phases
+from .scan import THREADS, Header
 
 
-@dataclass(frozen=True, slots=True)
-class _Header:
-    path: Path
-    series: str
-    modality: str
-    kind: str
-    is_image: bool
-    frames: int
-    slice: Slice
-
-
-def read_series(folder: Path, *, modality: str | None = None, repair: bool = False) -> Image:
-    """Read the slices in a folder (and its sub-folders) as one volume; a single image is read as itself.
+def read_series(folder: Path, *, modality: str | None = None, repair: bool = False, part: int | None = None) -> Image:
+    """Read the series of a study that the rules of :mod:`~medvlm.datamodules.readers.choose` choose.
 
     Args:
-        folder: Holds the files of one series; what is no DICOM image is skipped with a note.
-        modality: What it is, where the files do not say.
+        folder: Holds the files of one study (its sub-folders count); what is not read is said in the notes.
+        modality: The one that is wanted where there are several; what it is, where the files do not say.
         repair: Resample what is tilted, uneven, or has gaps; drop duplicates. Each repair is noted.
+        part: Which volume, from 0, of a series with several (time points, echoes, b-values, phases).
 
     Raises:
         ImageError: If the folder holds no DICOM image, or a file is broken.
-        GeometryError: If it holds several series, or slices that make no regular volume.
+        GeometryError: If it holds several studies, slices that make no regular volume, or several volumes of which
+            ``part`` names none.
     """
-    headers, notes = _scan(folder)
-    images = [header for header in headers if header.is_image]
-    skipped = Counter(header.kind for header in headers if not header.is_image)
-    notes += tuple(f"skipped {count} DICOM object(s) without pixels: {kind}" for kind, count in skipped.items())
-    if not images:
-        raise ImageError(f"{folder} holds no DICOM image ({'; '.join(notes) or 'it is empty'}).")
-    _one_series(folder, images)
-    if len(images) == 1:
+    choice = choose_series(folder, modality=modality)
+    images: Sequence[Header] = choice.series.entries
+    if not choice.series.volume:
         image = read_dicom(images[0].path, modality=modality)
-        return replace(image, notes=image.notes + notes)
-    if any(header.frames > 1 for header in images):
-        raise GeometryError(f"{folder}: a series with multi-frame files; read them one by one.")
+        return replace(image, notes=image.notes + choice.notes)
+    images, told = _one_part(folder, images, part)
     layout = lay_out([header.slice for header in images])
     _judge(folder, images, layout, repair)
-    return _build(folder, images, layout, modality, notes)
+    return _build(folder, images, layout, modality, choice.notes + told)
 
 
-def _scan(folder: Path) -> tuple[list[_Header], tuple[str, ...]]:
-    files = sorted(path for path in folder.rglob("*") if path.is_file() and not path.name.startswith("."))
-    with ThreadPoolExecutor(_THREADS) as pool:
-        found = list(pool.map(_header, files))
-    headers = [header for header in found if header is not None]
-    strange = len(found) - len(headers)
-    return headers, (f"skipped {strange} file(s) that are no DICOM",) if strange else ()
+def _one_part(folder: Path, images: Sequence[Header], part: int | None) -> tuple[Sequence[Header], tuple[str, ...]]:
+    phases = split_phases(images)
+    if phases is None:
+        if part:
+            raise GeometryError(f"{folder}: there is no part {part}, the series is one volume.")
+        return images, ()
+    if part is None or not 0 <= part < len(phases.groups):
+        given = "" if part is None else f" there is no part {part};"
+        raise GeometryError(
+            f"{folder}: 4-D, {phases.what} in one series:{given} read one of them by part=, "
+            f"which is a number of this list: {phases.listed}."
+        )
+    return phases.groups[part], (f"volume {part} of {phases.what}: {phases.labels[part]}",)
 
 
-def _header(path: Path) -> _Header | None:
-    with path.open("rb") as file:
-        head = file.read(HEAD)
-        if kind_of(head) != "dicom":
-            return None
-    try:
-        return _parse(path)
-    except ImageError:
-        raise
-    except DICOM_ERRORS as error:
-        raise ImageError(f"{path}: a broken DICOM header ({error}).") from error
-
-
-def _parse(path: Path) -> _Header:
-    data = open_dicom(path, str(path), HEADER, header=True)
-    kind = getattr(data.get("SOPClassUID") or data.file_meta.get("MediaStorageSOPClassUID"), "name", "unknown class")
-    rows, columns = int(data.get("Rows") or 0), int(data.get("Columns") or 0)
-    position = numbers(data, "ImagePositionPatient")
-    place = Slice((rows, columns), spacing_of(data)[0], position if len(position) == 3 else None, directions_of(data))
-    return _Header(
-        path=path,
-        series=str(data.get("SeriesInstanceUID") or ""),
-        modality=str(data.get("Modality") or "OT"),
-        kind=str(kind),
-        is_image=rows > 0 and columns > 0,
-        frames=int(data.get("NumberOfFrames") or 1),
-        slice=place,
-    )
-
-
-def _one_series(folder: Path, images: Sequence[_Header]) -> None:
-    counts = Counter((header.series, header.modality, str(header.path.parent)) for header in images)
-    if len({series for series, _, _ in counts}) < 2:
-        return
-    names = "; ".join(f"{modality} with {n} image(s) in {parent}" for (_, modality, parent), n in counts.most_common())
-    raise GeometryError(
-        f"{folder} holds {len({series for series, _, _ in counts})} series: {names}. Give the folder or file of one."
-    )
-
-
-def _judge(folder: Path, images: Sequence[_Header], layout: Layout, repair: bool) -> None:
+def _judge(folder: Path, images: Sequence[Header], layout: Layout, repair: bool) -> None:
     if not layout.fatal and (repair or not layout.mendable):
         return
     reasons = "; ".join((*layout.fatal, *layout.mendable))
@@ -124,12 +73,12 @@ def _judge(folder: Path, images: Sequence[_Header], layout: Layout, repair: bool
 
 
 def _build(
-    folder: Path, images: Sequence[_Header], layout: Layout, modality: str | None, notes: tuple[str, ...]
+    folder: Path, images: Sequence[Header], layout: Layout, modality: str | None, notes: tuple[str, ...]
 ) -> Image:
     files = [images[index].path for index in layout.order]
     rows, columns = images[0].slice.shape
     refuse_size(str(folder), 2 * len(files) * rows * columns, what="slices")
-    with ThreadPoolExecutor(_THREADS) as pool:
+    with ThreadPoolExecutor(THREADS) as pool:
         planes = list(pool.map(lambda path: read_dicom(path, modality=modality), files))
     first = planes[0]
     for plane, path in zip(planes, files, strict=True):

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
+from medvlm.datamodules.readers.choose import Described
 from medvlm.study import ImageError
 
 if TYPE_CHECKING:
@@ -25,35 +26,19 @@ _UID = re.compile(r"[0-9][0-9.]{0,63}")
 _CODE = re.compile(r"[A-Z0-9_ ]{1,16}")
 
 
-@dataclass(frozen=True, slots=True)
-class Entry:
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Entry(Described):
     """One file, as its header says; it holds nothing of the patient.
 
     Attributes:
-        path: The file.
         stamp: Changes when the file does.
         study: StudyInstanceUID; empty if it says none.
-        series: SeriesInstanceUID.
         instance: SOPInstanceUID.
-        content: Name of its SOP class.
-        modality: DICOM modality, ``OT`` if it says none.
-        view: ``PA``, ``AP``, ``LL``, ...; empty if it says none.
-        localizer: Whether it only shows where the slices of others lie.
-        frames: Number of frames; 0 for an object without pixels.
-        order: Series number and instance number.
     """
 
-    path: Path
     stamp: str
     study: str = ""
-    series: str = ""
     instance: str = ""
-    content: str = ""
-    modality: str = "OT"
-    view: str = ""
-    localizer: bool = False
-    frames: int = 1
-    order: tuple[int, int] = (0, 0)
 
 
 @dataclass(frozen=True, slots=True)
@@ -174,7 +159,8 @@ def _look(path: Path, base: Path) -> Stray | tuple[Literal["dicom", "nifti", "pi
             return Stray(name, path, "skipped", f"no image: it looks like {describe(head)}")
         if kind == "dicom":
             return kind, _header(path)
-        return "nifti" if kind in ("nifti", "itk") else "picture", Entry(path, _stamp(path))  # a slide is its thumbnail
+        alone = Entry(path=path, stamp=_stamp(path))
+        return "nifti" if kind in ("nifti", "itk") else "picture", alone  # a slide is its thumbnail
     except ImageError as error:
         return Stray(name, path, "failed", str(error))
     except OSError as error:
@@ -203,7 +189,7 @@ def _header(path: Path) -> Entry:
         content=str(getattr(content, "name", "") or "DICOM object of no known class"),
         modality=_code(data, "Modality") or "OT",
         view=_code(data, "ViewPosition"),
-        localizer="LOCALIZER" in _text(data, "ImageType"),
+        image_type=_codes(data, "ImageType"),
         frames=max(1, _number(data, "NumberOfFrames")) if has_pixels else 0,
         order=(_number(data, "SeriesNumber"), _number(data, "InstanceNumber")),
     )
@@ -222,6 +208,12 @@ def _uid(data: Dataset, keyword: str) -> str:
 def _code(data: Dataset, keyword: str) -> str:
     text = _text(data, keyword)
     return text if _CODE.fullmatch(text) else ""
+
+
+def _codes(data: Dataset, keyword: str) -> tuple[str, ...]:
+    value = data.get(keyword) or ()
+    parts = (value,) if isinstance(value, str) else tuple(str(part) for part in value)
+    return tuple(part.strip().upper() for part in parts if _CODE.fullmatch(part.strip().upper()))
 
 
 def _number(data: Dataset, keyword: str) -> int:

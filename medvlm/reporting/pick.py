@@ -1,49 +1,18 @@
-"""Which image of a study is shown to the model, and why the others are not."""
+"""Which image of a study is shown to the model, and why the others are not: the readers' rules, and the recipes."""
 
 from __future__ import annotations
 
-from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from itertools import groupby
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeAlias
 
+from medvlm.datamodules.readers import choose
 from medvlm.reporting.find import Entry, Study
 
 if TYPE_CHECKING:
     from medvlm.intensity import IntensityRecipe
 
-SLICED = ("CT", "MR", "PT", "NM")
-"""Modalities whose series are volumes."""
-NO_IMAGE = ("SEG", "PR", "SR", "KO", "DOC", "RTSTRUCT", "RTDOSE", "RTPLAN", "REG", "FID", "ECG", "AU", "OPM")
-"""Modalities of objects that hold no picture to report, though some have pixels."""
-VIEWS = {"PA": 0, "AP": 1, "": 2}
-"""Order in which views are preferred; all others come after."""
-
-
-@dataclass(frozen=True, slots=True)
-class Candidate:
-    """An image or a volume that the model could be shown."""
-
-    entries: tuple[Entry, ...]
-    volume: bool
-
-    @property
-    def name(self) -> str:
-        """What it is, without anything of the patient."""
-        first = self.entries[0]
-        if self.volume:
-            return f"series {first.order[0]}: {first.modality}, {len(self.entries)} slices"
-        frames = f", {first.frames} frames" if first.frames > 1 else ""
-        view = f" {first.view}" if first.view else ""
-        return f"series {first.order[0]}, image {first.order[1]}: {first.modality}{view}{frames}"
-
-    @property
-    def rank(self) -> tuple[object, ...]:
-        """Smaller is better: originals, volumes, more slices, frontal views, the order of the scanner."""
-        first = self.entries[0]
-        derived = "Secondary Capture" in first.content
-        return derived, not self.volume, -len(self.entries), VIEWS.get(first.view, 3), first.order, str(first.path)
+Candidate: TypeAlias = choose.Candidate[Entry]
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,43 +31,14 @@ def pick(study: Study, recipes: Sequence[IntensityRecipe]) -> Pick:
         recipes: Those of the model: what they do not take is skipped.
     """
     if study.kind != "dicom":
-        return Pick(Candidate(study.entries, volume=False), ())
-    skipped: list[tuple[str, str]] = []
-    fitting = []
-    for candidate in _candidates(study, skipped):
-        reason = _misfit(candidate, recipes)
-        if reason:
-            skipped.append((candidate.name, reason))
-        else:
-            fitting.append(candidate)
-    fitting.sort(key=lambda candidate: candidate.rank)
-    skipped += [(other.name, _why_not(fitting[0], other)) for other in fitting[1:]]
+        return Pick(choose.Candidate(study.entries, volume=False), ())
+    found, unfit = choose.candidates(study.entries)
+    skipped = [(f"{one.count} x {one.series}", one.reason) for one in unfit]
+    reasons = [(candidate, _misfit(candidate, recipes)) for candidate in found]
+    skipped += [(candidate.name, reason) for candidate, reason in reasons if reason]
+    fitting = sorted((candidate for candidate, reason in reasons if not reason), key=lambda one: one.rank)
+    skipped += [(other.name, choose.why_not(fitting[0], other)) for other in fitting[1:]]
     return Pick(fitting[0] if fitting else None, tuple(skipped))
-
-
-def _candidates(study: Study, skipped: list[tuple[str, str]]) -> Iterator[Candidate]:
-    strange: Counter[tuple[str, str]] = Counter()
-    for _, members in groupby(study.entries, key=lambda entry: entry.series):
-        images = []
-        for entry in members:
-            reason = _no_image(entry)
-            if reason:
-                strange[entry.content, reason] += 1
-            else:
-                images.append(entry)
-        if len(images) > 1 and images[0].modality in SLICED and all(entry.frames == 1 for entry in images):
-            yield Candidate(tuple(images), volume=True)
-        else:
-            yield from (Candidate((entry,), volume=False) for entry in images)
-    skipped += [(f"{count} x {content}", reason) for (content, reason), count in strange.items()]
-
-
-def _no_image(entry: Entry) -> str:
-    if not entry.frames:
-        return "no pixels"
-    if entry.modality in NO_IMAGE:
-        return f"modality {entry.modality} is no picture to report"
-    return "a localizer" if entry.localizer else ""
 
 
 def _misfit(candidate: Candidate, recipes: Sequence[IntensityRecipe]) -> str:
@@ -118,14 +58,3 @@ def _shape(candidate: Candidate) -> tuple[str, tuple[str, ...]]:
     if candidate.volume:
         return "volumes", ("zyx",)
     return ("films", ("tyx", "tyxc")) if candidate.entries[0].frames > 1 else ("images", ("yx", "yxc"))
-
-
-def _why_not(chosen: Candidate, other: Candidate) -> str:
-    best = chosen.name
-    if other.rank[0] and not chosen.rank[0]:
-        return f"a secondary capture; the original was chosen ({best})"
-    if chosen.volume and not other.volume:
-        return f"one image a report; the volume was chosen ({best})"
-    if chosen.volume:
-        return f"one volume a report; that with most slices was chosen ({best})"
-    return f"one image a report; the first was chosen, frontal views before others ({best})"

@@ -77,7 +77,7 @@ def test_one_volume_of_four_dimensions(tmp_path: Path, packed: str) -> None:
     voxels = np.arange(72, dtype=np.int16).reshape(2, 3, 4, 3)
     path = save(tmp_path / f"a.nii{packed}", RAS, RAS, voxels=voxels)
     for wrong in (None, 3, -1):
-        with pytest.raises(ImageError, match=r"2x3x4x3, 3 volumes.*part=0\) to part=2"):
+        with pytest.raises(ImageError, match=r"2x3x4x3, 3 volumes.*part=0 to part=2"):
             read_nifti(path, part=wrong)
     image = read_nifti(path, part=2)
     np.testing.assert_array_equal(image.array.T, voxels[..., 2])

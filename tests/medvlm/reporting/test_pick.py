@@ -27,7 +27,7 @@ def test_a_frontal_view_comes_before_a_lateral_one(write_dicom: Any, tmp_path: P
     assert found.chosen.entries[0].view == "PA"
     (((what, reason)),) = found.skipped
     assert "DX LL" in what
-    assert "one image a report" in reason
+    assert "one image is taken: the first one, frontal views before others" in reason
 
 
 def test_the_series_with_most_slices_comes_first(write_slices: Any, write_dicom: Any, tmp_path: Path) -> None:
@@ -37,7 +37,7 @@ def test_the_series_with_most_slices_comes_first(write_slices: Any, write_dicom:
     found = picked(tmp_path)
     assert found.chosen is not None
     assert (found.chosen.volume, len(found.chosen.entries)) == (True, 4)
-    assert sorted(reason.split(";")[0] for _, reason in found.skipped) == ["a localizer", "one volume a report"]
+    assert sorted(reason.split(";")[0] for _, reason in found.skipped) == ["a localizer", "fewer slices"]
 
 
 def test_an_original_comes_before_a_secondary_capture(write_dicom: Any, tmp_path: Path) -> None:
@@ -52,7 +52,7 @@ def test_an_original_comes_before_a_secondary_capture(write_dicom: Any, tmp_path
 @pytest.mark.parametrize(
     ("changes", "reason"),
     [
-        ({"Modality": "SEG", "SOPClassUID": SEG}, "modality SEG is no picture to report"),
+        ({"Modality": "SEG", "SOPClassUID": SEG}, "modality SEG is no picture of the patient"),
         ({"Rows": 0}, "no pixels"),
         ({"Modality": "MG"}, "the model takes no MG (it takes CR, DX, OT)"),
         ({"NumberOfFrames": 3, "Modality": "CT"}, "the model takes no CT"),

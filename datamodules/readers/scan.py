@@ -1,0 +1,105 @@
+"""What the headers of the DICOM files in a folder say, without their pixels and without anything of the patient."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from pydicom import Dataset
+
+from medvlm.study import ImageError
+
+from .choose import Described
+from .dicom import DICOM_ERRORS, HEADER, open_dicom
+from .geometry import Slice
+from .sniff import HEAD, kind_of
+from .values import directions_of, numbers, spacing_of
+
+THREADS = 4
+
+MARKS = (
+    "TemporalPositionIdentifier", "TemporalPositionIndex", "EchoNumbers", "EchoTime", "DiffusionBValue",
+    "NominalPercentageOfCardiacPhase", "TriggerTime", "FrameReferenceTime", "InversionTime", "FlipAngle", "ImageType",
+    "DiffusionGradientOrientation", "AcquisitionNumber", "AcquisitionTime",
+)  # fmt: skip
+"""Attributes that tell the volumes of one series apart: times, echoes, b-values, phases, kinds of image."""
+
+_TAGS = (*HEADER, *MARKS, "StudyInstanceUID", "SeriesNumber", "ViewPosition")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Header(Described):
+    """One file, as its header says.
+
+    Attributes:
+        study: StudyInstanceUID (0020,000D); empty if it says none.
+        instance: SOPInstanceUID (0008,0018).
+        slice: Where it lies.
+        marks: Those of :data:`MARKS` that it has.
+    """
+
+    study: str
+    instance: str
+    slice: Slice
+    marks: Mapping[str, str]
+
+
+def scan(folder: Path) -> tuple[list[Header], int]:
+    """Read the headers of all DICOM files in a folder and its sub-folders.
+
+    Args:
+        folder: Where to look; names that start with a dot are left alone.
+
+    Returns:
+        The headers in the order of their paths, and the number of files that are no DICOM.
+
+    Raises:
+        ImageError: If a DICOM header is broken: a slice that is missed would be a gap.
+    """
+    files = sorted(path for path in folder.rglob("*") if path.is_file() and not path.name.startswith("."))
+    with ThreadPoolExecutor(THREADS) as pool:
+        found = list(pool.map(_header, files))
+    headers = [header for header in found if header is not None]
+    return headers, len(found) - len(headers)
+
+
+def _header(path: Path) -> Header | None:
+    with path.open("rb") as file:
+        if kind_of(file.read(HEAD)) != "dicom":
+            return None
+    try:
+        return _parse(path, open_dicom(path, str(path), _TAGS, header=True))
+    except ImageError:
+        raise
+    except DICOM_ERRORS as error:
+        raise ImageError(f"{path}: a broken DICOM header ({error}).") from error
+
+
+def _parse(path: Path, data: Dataset) -> Header:
+    kind = data.get("SOPClassUID") or data.file_meta.get("MediaStorageSOPClassUID")
+    rows, columns = int(data.get("Rows") or 0), int(data.get("Columns") or 0)
+    position = numbers(data, "ImagePositionPatient")
+    return Header(
+        path=path,
+        study=str(data.get("StudyInstanceUID") or ""),
+        series=str(data.get("SeriesInstanceUID") or ""),
+        instance=str(data.get("SOPInstanceUID") or ""),
+        content=str(getattr(kind, "name", "") or "DICOM object of no known class"),
+        modality=str(data.get("Modality") or "OT"),
+        view=str(data.get("ViewPosition") or ""),
+        image_type=tuple(part.upper() for part in _texts(data.get("ImageType"))),
+        frames=int(data.get("NumberOfFrames") or 1) if rows > 0 and columns > 0 else 0,
+        order=(int(data.get("SeriesNumber") or 0), int(data.get("InstanceNumber") or 0)),
+        slice=Slice(
+            (rows, columns), spacing_of(data)[0], position if len(position) == 3 else None, directions_of(data)
+        ),
+        marks={name: "\\".join(_texts(data[name].value)) for name in MARKS if name in data},
+    )
+
+
+def _texts(value: Any) -> list[str]:
+    many = isinstance(value, Sequence) and not isinstance(value, str)
+    return [str(part) for part in (value if many else [value]) if part is not None]
