@@ -107,20 +107,39 @@ def read_views(path: Path) -> dict[str, str]:
     return {row["dicom_id"]: row["ViewPosition"].strip() for row in rows if not isinstance(row, UnusableRecordError)}
 
 
-def read_sizes(path: Path) -> dict[str, tuple[int, int]]:
-    """Return the width and height in pixels of each image by its DICOM id.
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Where one image lies, and how large it is.
 
-    Raises:
-        SampleError: If a size is no whole number.
+    Attributes:
+        patient: Subject id, digits only.
+        study: Study id, digits only.
+        width: Columns (0028,0011) in pixels; 0 if the table does not say.
+        height: Rows (0028,0010) in pixels; 0 if the table does not say.
     """
-    sizes: dict[str, tuple[int, int]] = {}
-    for row in read_table(path, ("dicom_id", "Rows", "Columns")):
-        if isinstance(row, UnusableRecordError):
-            continue
-        if not (row["Columns"].isdecimal() and row["Rows"].isdecimal()):
-            raise SampleError(f"{path}: image {row['dicom_id']}: Rows and Columns are no whole numbers")
-        sizes[row["dicom_id"]] = int(row["Columns"]), int(row["Rows"])
-    return sizes
+
+    patient: str
+    study: str
+    width: int
+    height: int
+
+    def path(self, image: str) -> str:
+        """Return the JPG of the image below ``files``."""
+        return f"{study_folder(self.patient, self.study)}/{image}.jpg"
+
+
+def read_places(path: Path) -> dict[str, Place]:
+    """Return the place of each image by its DICOM id.
+
+    Args:
+        path: The metadata table.
+    """
+    places: dict[str, Place] = {}
+    for row in read_table(path, ("dicom_id", "subject_id", "study_id", "Rows", "Columns")):
+        if not isinstance(row, UnusableRecordError):
+            width, height = (int(text) if text.isdecimal() else 0 for text in (row["Columns"], row["Rows"]))
+            places[row["dicom_id"]] = Place(row["subject_id"], row["study_id"], width, height)
+    return places
 
 
 def read_states(path: Path) -> dict[str, dict[str, str]]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from . import chexpert, ct_rate, gemex, mimic_cxr, mimic_vqa, openi, radgenome, rexgradient
+from . import chexpert, ct_rate, gemex, mimic_cxr, mimic_vqa, ms_cxr, openi, radgenome, rexgradient, vindr
 from .cards import SetCard
 
 CARDS: tuple[SetCard, ...] = (
@@ -15,6 +15,8 @@ CARDS: tuple[SetCard, ...] = (
     chexpert.PLUS_CARD,
     rexgradient.CARD,
     gemex.CARD,
+    ms_cxr.CARD,
+    vindr.CARD,
     ct_rate.CARD,
     radgenome.CARD,
 )
