@@ -7,12 +7,16 @@ from contextlib import contextmanager
 
 
 @contextmanager
-def progress_bar(total: int, *, show: bool) -> Iterator[Callable[[], None]]:
+def progress_bar(
+    total: int, *, show: bool, label: str = "reports", unit: str = "studies"
+) -> Iterator[Callable[[], None]]:
     """Give a function to call after each study.
 
     Args:
         total: How many there are.
         show: Whether anything is shown.
+        label: What is being made.
+        unit: What is counted.
     """
     if not show:
         yield lambda: None
@@ -24,9 +28,9 @@ def progress_bar(total: int, *, show: bool) -> Iterator[Callable[[], None]]:
     class Rate(ProgressColumn):
         def render(self, task: Task) -> Text:
             speed = task.finished_speed or task.speed
-            return Text(f"{speed:.2f} studies/s" if speed else "- studies/s")
+            return Text(f"{speed:.2f} {unit}/s" if speed else f"- {unit}/s")
 
-    columns = "reports", BarColumn(), MofNCompleteColumn(), Rate(), TimeRemainingColumn()
+    columns = label, BarColumn(), MofNCompleteColumn(), Rate(), TimeRemainingColumn()
     with Progress(*columns, console=Console(stderr=True)) as progress:
-        task = progress.add_task("reports", total=total)
+        task = progress.add_task(label, total=total)
         yield lambda: progress.advance(task)
