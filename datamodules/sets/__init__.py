@@ -19,6 +19,7 @@ from medvlm.study import Sample
 
 from . import (
     deeptumor,
+    gmai,
     jsonl,
     llava_med,
     m3d_cap,
@@ -56,6 +57,7 @@ CARDS = (
     omnimed.CARD,
     medxpert.CARD_MM,
     medxpert.CARD_TEXT,
+    gmai.CARD,
     quilt_vqa.CARD,
     path_mmu.CARD,
     llava_med.CARD,

@@ -20,7 +20,8 @@ from medvlm.study import Sample
 
 from .cards import SetCard
 from .choices import lettered_options, option_at
-from .parquet import find_shards, has_images, image_folder, read_parquet, read_with_images
+from .images import image_folder
+from .parquet import find_shards, has_images, read_parquet, read_with_images
 from .records import Absent, LoadReport, collect
 from .row import Row, known_split
 

@@ -1,28 +1,24 @@
 """Parquet releases: the rows without their images, and the images as files beside the set, written once.
 
 Hugging Face releases keep the bytes of an image in a cell, but a sample names a file. So the first reading of a parquet
-file writes each image, as it is and undecoded, to ``<root>/.medvlm/images/<hash of its bytes>.<jpg|png|...>``, and an
-index of the names beside them; later readings touch the texts only. Equal images become one file, so an image has one
-name in every split. Files appear whole or not at all, and several processes may write at a time.
+file writes each image below ``<root>/.medvlm/images`` (see ``images``) and an index of the names beside them; later
+readings touch the texts only.
 """
 
 from __future__ import annotations
 
-import hashlib
 import json
-import os
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
 from medvlm.study import SampleError, need
 
+from .images import image_folder, read_index, replace_file, stamp_of, unwritable, write_image
 from .records import find_file
 from .table import check_columns
 
 BATCH = 64
-FOLDER = Path(".medvlm") / "images"
-SUFFIXES = {b"\xff\xd8\xff": "jpg", b"\x89PNG": "png", b"II*\0": "tif", b"MM\0*": "tif", b"BM": "bmp", b"RIFF": "webp"}
 
 
 def find_shards(root: Path | str, split: str, what: str) -> list[Path]:
@@ -75,11 +71,6 @@ def has_images(path: Path, column: str) -> bool:
     return column in _images(_open(path))
 
 
-def image_folder(root: Path | str) -> Path:
-    """Return where the images of a parquet release are written."""
-    return Path(root) / FOLDER
-
-
 def image_names(path: Path, column: str, root: Path) -> list[list[str]]:
     """Return the names of each row's images, writing the images that are not yet there.
 
@@ -91,22 +82,17 @@ def image_names(path: Path, column: str, root: Path) -> list[list[str]]:
     Raises:
         SampleError: If the images cannot be written.
     """
-    folder = image_folder(root)
-    stamp = {"size": path.stat().st_size, "changed": path.stat().st_mtime_ns, "column": column}
+    folder, stamp = image_folder(root), stamp_of(path, column)
     index = folder / f"{path.stem}.json"
-    if index.is_file():
-        known = json.loads(index.read_text(encoding="utf-8"))
-        if {key: known.get(key) for key in stamp} == stamp:
-            return list(known["names"])
+    known = read_index(index, stamp)
+    if known is not None:
+        return list(known)
     try:
         folder.mkdir(parents=True, exist_ok=True)
         names = [_write(folder, row[column]) for row in _batches(path, _open(path), [column])]
-        _replace(index, json.dumps({**stamp, "names": names}).encode())
+        replace_file(index, json.dumps({**stamp, "names": names}).encode())
     except OSError as error:
-        raise SampleError(
-            f"{path}: its images cannot be written to {folder}: {error}; unpack the set where it can be "
-            "written to, at least once"
-        ) from None
+        raise unwritable(path, folder, error) from None
     return names
 
 
@@ -137,19 +123,10 @@ def _images(file: Any) -> set[str]:
 
 def _write(folder: Path, cell: Any) -> list[str]:
     """Write the images of a cell, where they are not there, and return their names."""
-    names = []
-    for image in cell if isinstance(cell, list) else [cell]:
-        data = image.get("bytes") if isinstance(image, dict) else image
-        if isinstance(data, bytes) and data:
-            suffix = next((suffix for start, suffix in SUFFIXES.items() if data.startswith(start)), "bin")
-            names.append(f"{hashlib.sha256(data).hexdigest()[:24]}.{suffix}")
-            if not (folder / names[-1]).exists():
-                _replace(folder / names[-1], data)
-    return names
+    images = (image.get("bytes") if isinstance(image, dict) else image for image in _list(cell))
+    return [write_image(folder, data) for data in images if isinstance(data, bytes) and data]
 
 
-def _replace(path: Path, data: bytes) -> None:
-    """Write a file so that it is there whole or not at all."""
-    part = path.with_name(f".{path.name}.{os.getpid()}")
-    part.write_bytes(data)
-    part.replace(path)
+def _list(cell: Any) -> list[Any]:
+    """Return a cell of one image as a list of one."""
+    return cell if isinstance(cell, list) else [cell]

@@ -7,7 +7,8 @@ from pathlib import Path
 
 from medvlm.study import Sample
 
-from .parquet import find_shards, image_folder, read_with_images
+from .images import image_folder
+from .parquet import find_shards, read_with_images
 from .polarity import yes_no
 from .records import Absent, LoadReport, collect
 from .row import Row, known_split
