@@ -8,15 +8,16 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from pydicom import Dataset
+from pydicom.uid import UID
 
 from medvlm.study import ImageError
 
 from .choose import Described
-from .dicom import DICOM_ERRORS, HEADER, open_dicom
+from .dicom import DICOM_ERRORS, HEADER
 from .geometry import Slice
+from .headers import read_header
 from .sniff import HEAD, kind_of
-from .values import directions_of, numbers, spacing_of
+from .values import directions_of_group, numbers, spacing_of_group
 
 THREADS = 4
 
@@ -27,7 +28,7 @@ MARKS = (
 )  # fmt: skip
 """Attributes that tell the volumes of one series apart: times, echoes, b-values, phases, kinds of image."""
 
-_TAGS = (*HEADER, *MARKS, "StudyInstanceUID", "SeriesNumber", "ViewPosition")
+_TAGS = (*HEADER, *MARKS, "MediaStorageSOPClassUID", "StudyInstanceUID", "SeriesNumber", "ViewPosition")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -71,33 +72,45 @@ def _header(path: Path) -> Header | None:
         if kind_of(file.read(HEAD)) != "dicom":
             return None
     try:
-        return _parse(path, open_dicom(path, str(path), _TAGS, header=True))
+        return _parse(path, read_header(path, _TAGS))
     except ImageError:
         raise
     except DICOM_ERRORS as error:
         raise ImageError(f"{path}: a broken DICOM header ({error}).") from error
 
 
-def _parse(path: Path, data: Dataset) -> Header:
-    kind = data.get("SOPClassUID") or data.file_meta.get("MediaStorageSOPClassUID")
+def _parse(path: Path, data: dict[str, Any]) -> Header:
+    kind = UID(data.get("SOPClassUID") or data.get("MediaStorageSOPClassUID") or "")
     rows, columns = int(data.get("Rows") or 0), int(data.get("Columns") or 0)
     position = numbers(data, "ImagePositionPatient")
     return Header(
         path=path,
-        study=str(data.get("StudyInstanceUID") or ""),
-        series=str(data.get("SeriesInstanceUID") or ""),
-        instance=str(data.get("SOPInstanceUID") or ""),
-        content=str(getattr(kind, "name", "") or "DICOM object of no known class"),
-        modality=str(data.get("Modality") or "OT"),
-        view=str(data.get("ViewPosition") or ""),
+        study=_text(data, "StudyInstanceUID"),
+        series=_text(data, "SeriesInstanceUID"),
+        instance=_text(data, "SOPInstanceUID"),
+        content=str(kind.name or "DICOM object of no known class"),
+        modality=_text(data, "Modality") or "OT",
+        view=_text(data, "ViewPosition"),
         image_type=tuple(part.upper() for part in _texts(data.get("ImageType"))),
-        frames=int(data.get("NumberOfFrames") or 1) if rows > 0 and columns > 0 else 0,
-        order=(int(data.get("SeriesNumber") or 0), int(data.get("InstanceNumber") or 0)),
+        frames=_number(data, "NumberOfFrames", 1) if rows > 0 and columns > 0 else 0,
+        order=(_number(data, "SeriesNumber", 0), _number(data, "InstanceNumber", 0)),
         slice=Slice(
-            (rows, columns), spacing_of(data)[0], position if len(position) == 3 else None, directions_of(data)
+            (rows, columns),
+            spacing_of_group(data)[0],
+            position if len(position) == 3 else None,
+            directions_of_group(data),
         ),
-        marks={name: "\\".join(_texts(data[name].value)) for name in MARKS if name in data},
+        marks={name: "\\".join(_texts(data[name])) for name in MARKS if name in data},
     )
+
+
+def _text(data: dict[str, Any], keyword: str) -> str:
+    return "\\".join(_texts(data.get(keyword)))
+
+
+def _number(data: dict[str, Any], keyword: str, absent: int) -> int:
+    value = data.get(keyword)
+    return int(value) if isinstance(value, (int, float)) and value else absent
 
 
 def _texts(value: Any) -> list[str]:
