@@ -152,7 +152,7 @@ def open_slide(path: Path | str) -> OpenSlide:
     place = Path(path)
     if not place.exists():
         raise ImageError(f"{path} does not exist.")
-    for file in sorted(place.iterdir()) if place.is_dir() else [place]:
+    for file in _one_series(place) if place.is_dir() else [place]:
         status = file.stat()
         slide = _handle(str(file), status.st_mtime_ns, status.st_size, os.getpid())
         if isinstance(slide, str) and place.is_file():
@@ -160,6 +160,26 @@ def open_slide(path: Path | str) -> OpenSlide:
         if not isinstance(slide, str):
             return slide
     raise ImageError(f"{path}: no file in it is a whole slide.")
+
+
+def _one_series(folder: Path) -> list[Path]:
+    """The files of the DICOM slide in a folder; OpenSlide opens all levels with any one of them."""
+    from pydicom import dcmread
+    from pydicom.errors import InvalidDicomError
+
+    from .sniff import kind_of_file
+
+    series: dict[str, list[Path]] = {}
+    for file in sorted(found for found in folder.iterdir() if found.is_file()):
+        try:
+            if kind_of_file(file) == "slide":
+                header = dcmread(file, stop_before_pixels=True, specific_tags=["SeriesInstanceUID"])
+                series.setdefault(str(header.get("SeriesInstanceUID")), []).append(file)
+        except (ImageError, InvalidDicomError):  # a note beside the slide, or a slide that is no DICOM file
+            continue
+    if len(series) > 1:
+        raise ImageError(f"{folder}: holds {len(series)} slides (0020,000E); give a file of one of them.")
+    return [file for files in series.values() for file in files]
 
 
 @lru_cache(maxsize=8)

@@ -96,6 +96,21 @@ def _is_tiled(file: IO[bytes]) -> bool:
     return bool(tags & {_TILE_WIDTH, _NDPI})
 
 
+def holds_slide(folder: Path) -> bool:
+    """Tell whether a folder is a DICOM whole slide, by the first of its files that is DICOM.
+
+    Args:
+        folder: An existing folder.
+    """
+    for path in sorted(folder.iterdir()):
+        if path.is_file():
+            with path.open("rb") as file:
+                head = file.read(HEAD)
+            if kind_of(head) == "dicom":
+                return _WHOLE_SLIDE.search(head) is not None
+    return False
+
+
 def _gunzip(head: bytes) -> bytes:
     try:
         return zlib.decompressobj(wbits=31).decompress(head, HEAD)

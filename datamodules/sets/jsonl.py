@@ -13,7 +13,9 @@ r"""The format for your own data: a text file with one JSON object a line, for 2
 ============  =========  =========================================================================================
 id            required   unique in the file
 images        required   list, in the order shown; each a path or ``{"path": ..., "volume": true}`` for a volume (a
-                         NIfTI file or a folder of DICOM slices). Relative paths start at the file's own folder
+                         NIfTI file or a folder of DICOM slices); ``{"path": ..., "box": [x0, y0, x1, y1], "size":
+                         [height, width]}`` shows a part of a whole slide (level-0 pixels) at a size. Relative paths
+                         start at the file's own folder
 question      required   text, without options and without image placeholders
 answer        required   ``choice``: the text of the right option, not its letter; ``closed``: yes or no; ``box``:
                          ``[x0, y0, x1, y1]`` as shares of width and height, 0 to 1; ``number``: a number
@@ -39,7 +41,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any, get_args
 
-from medvlm.study import AnswerKind, ImageRef, Sample
+from medvlm.study import AnswerKind, ImageRef, Region, Sample
 
 from .cards import SetCard
 from .choices import choice_answer
@@ -172,11 +174,29 @@ def _images(record: Mapping[str, Any], folder: Path, where: str) -> tuple[ImageR
 def _image(item: Any, folder: Path, where: str) -> ImageRef:
     """Read one entry of an image list."""
     fields = {"path": item} if isinstance(item, str) else as_record(item, where)
-    unknown = sorted(set(fields) - {"path", "volume"})
+    unknown = sorted(set(fields) - {"path", "volume", "box", "size"})
     path, volume = fields.get("path"), fields.get("volume", False)
     if unknown or not isinstance(path, str) or not path.strip() or "\0" in path or not isinstance(volume, bool):
         raise UnusableRecordError(where, 'image is not a path or {"path": ..., "volume": true}', item)
-    return ImageRef(folder / path.strip(), volume)
+    return ImageRef(folder / path.strip(), volume, _region(fields, where))
+
+
+def _region(fields: Mapping[str, Any], where: str) -> Region | None:
+    """Read the part of a slide that an image entry shows."""
+    if "box" not in fields and "size" not in fields:
+        return None
+    values = [*_whole(fields.get("box"), 4), *_whole(fields.get("size"), 2)]
+    if len(values) != 6 or values[0] >= values[2] or values[1] >= values[3] or min(values[4:]) < 1:
+        said = 'a part of a slide is {"path": ..., "box": [x0, y0, x1, y1], "size": [height, width]}, in pixels'
+        raise UnusableRecordError(where, said, dict(fields))
+    x0, y0, x1, y1, height, width = values
+    return Region((x0, y0, x1, y1), (height, width))
+
+
+def _whole(value: Any, count: int) -> list[int]:
+    """Whole numbers of a list; none of them where it is not one of that length."""
+    good = isinstance(value, list) and len(value) == count and all(type(item) is int for item in value)
+    return value if good else []
 
 
 def _texts(record: Mapping[str, Any], key: str, where: str) -> tuple[str, ...]:

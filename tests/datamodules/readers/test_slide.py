@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import os
+import resource
 import shutil
+import struct
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +17,7 @@ from PIL import Image as Pil
 from PIL import ImageCms
 
 from medvlm.datamodules.cache import PixelCache
-from medvlm.datamodules.phantoms.pyramid import write_pyramid
+from medvlm.datamodules.phantoms.pyramid import TILE, _directory, _entries, _tiles, write_pyramid
 from medvlm.datamodules.readers import read_image, slide_file
 from medvlm.datamodules.readers.slide import read_slide, read_thumbnail, slide_refs
 from medvlm.datamodules.readers.slide_file import read_region
@@ -234,6 +236,47 @@ def test_a_folder_of_a_dicom_slide_is_read(data: Path, tmp_path: Path) -> None:
     (tmp_path / "notes.txt").write_text("none")
     shutil.copy(data / "dicom_highdicom" / "sm_image_numbers.dcm", tmp_path / "one.dcm")
     assert read_thumbnail(tmp_path).array.shape == (50, 50, 3)
+    assert "a slide of 50 x 50 pixels" in read_image(tmp_path).notes[0]
+    shutil.copy(data / "dicom_highdicom" / "sm_image_dots.dcm", tmp_path / "two.dcm")
+    with pytest.raises(ImageError, match="holds 2 slides"):
+        read_thumbnail(tmp_path)
+    (tmp_path / "two.dcm").unlink()
     (tmp_path / "one.dcm").unlink()
     with pytest.raises(ImageError, match="no file in it is a whole slide"):
         read_thumbnail(tmp_path)
+
+
+def _write_huge(path: Path, sides: list[tuple[int, int]]) -> None:
+    """A pyramid of any size in a small file: all tiles of a level are one and the same."""
+    tile = next(_tiles(np.tile(np.array([[[205, 120, 170]]], np.uint8), (TILE, TILE, 1))))
+    picture = np.zeros((1, 1, 3), np.uint8)
+    with path.open("wb") as file:
+        file.write(b"II*\0" + struct.pack("<L", 8 + len(tile)) + tile)
+        for level, (width, height) in enumerate(sides):
+            count = -(-width // TILE) * -(-height // TILE)
+            entries = _entries(picture, [8] * count, [len(tile)] * count, 0, 0.25, "", b"")
+            entries |= {254: (4, [int(level > 0)]), 256: (4, [width]), 257: (4, [height])}
+            start = file.tell()
+            directory, end = _directory(start, entries)
+            place = start + len(directory) if level < len(sides) - 1 else 0
+            file.write(directory[: end - start] + struct.pack("<L", place) + directory[end - start + 4 :])
+
+
+def test_a_gigapixel_slide_takes_little_memory(tmp_path: Path) -> None:
+    """Ten gigapixels are 40 GB as RGBA; what is read is a few levels' tiles."""
+    _write_huge(tmp_path / "huge.tif", [(120_000, 84_000), (30_000, 21_000), (7_500, 5_250), (1_875, 1_313)])
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    slide = read_slide(tmp_path / "huge.tif", tiles=8)
+    grown = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before
+    assert slide.size == (120_000, 84_000)
+    assert slide.thumbnail.array.shape == (717, 1024, 3)
+    assert all(tile.image.array.shape == (448, 448, 3) for tile in slide.tiles)
+    assert grown < 400_000  # kilobytes
+
+
+def test_a_gigapixel_slide_without_levels_is_refused_before_it_is_decoded(tmp_path: Path) -> None:
+    _write_huge(tmp_path / "flat.tif", [(120_000, 84_000)])
+    with pytest.raises(ImageError, match="write it with more levels"):
+        read_slide(tmp_path / "flat.tif")
+    tile = read_region(tmp_path / "flat.tif", Region((90_000, 50_000, 90_896, 50_896), (448, 448)))
+    assert np.abs(tile.array.astype(int) - (205, 120, 170)).max() <= 1

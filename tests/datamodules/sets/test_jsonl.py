@@ -10,7 +10,7 @@ import pytest
 
 from medvlm.datamodules.sets import LoadReport
 from medvlm.datamodules.sets.jsonl import load_jsonl
-from medvlm.study import Sample, SampleError
+from medvlm.study import ImageRef, Region, Sample, SampleError
 
 Write = Callable[..., Path]
 
@@ -51,6 +51,13 @@ def test_a_record_of_every_field(jsonl: Write, tmp_path: Path) -> None:
     assert (sample.kind, sample.answer, sample.options) == ("choice", "worse", ("better", "worse"))
     assert (sample.group, sample.split, sample.categories) == ("p9", "test", {"task": "change"})
     assert (sample.rationale, sample.weak_answer, sample.extra) == ("It grew.", "better", {"hospital": "north"})
+
+
+def test_a_part_of_a_slide_is_an_image(jsonl: Write, tmp_path: Path) -> None:
+    part = {"path": "a.svs", "box": [448, 0, 896, 448], "size": [224, 224]}
+    sample = only(jsonl(record(images=["a.svs", part])))
+    region = Region((448, 0, 896, 448), (224, 224))
+    assert sample.images == (ImageRef(tmp_path / "a.svs"), ImageRef(tmp_path / "a.svs", region=region))
 
 
 @pytest.mark.parametrize(
@@ -100,6 +107,8 @@ def test_only_the_split_asked_for_is_given_and_counted(jsonl: Write) -> None:
         (record(id="2", images=[]), "no images"),
         (record(id="2", images="a.png"), "no images"),
         (record(id="2", images=[3]), "record is int"),
+        (record(id="2", images=[{"path": "a.svs", "box": [0, 0, 9, 9]}]), "a part of a slide is"),
+        (record(id="2", images=[{"path": "a.svs", "box": [9, 0, 0, 9], "size": [4, 4]}]), "a part of a slide is"),
         (record(id="2", images=[{"volume": True}]), "image is not a path"),
         (record(id="2", images=["a\0.png"]), "image"),
         (record(id="2", question=""), "no question"),
