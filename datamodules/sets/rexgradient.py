@@ -19,8 +19,9 @@ from medvlm.study import Sample
 
 from .cards import SetCard
 from .records import Absent, LoadReport, collect, read_records
-from .rexvqa import ARCHIVE, read_members
+from .rexvqa import ARCHIVE
 from .row import Row, rows_of, split_files
+from .stream import read_members
 from .writing import Writing
 
 NAMES = {"train": "train", "validate": "valid", "test": "test"}
