@@ -28,7 +28,7 @@ class Identity:
         name: Recipe or folder name, never a path.
         weights: First 12 hex digits of the SHA-256 of its weights.
         reasoning: Whether it was trained to reason between tags before it answers.
-        trained_on: The set it was trained on; empty if it does not say.
+        trained_on: The sets it was trained on, joined by ``+``; empty if it does not say.
         warnings: What every reader of its answers must know.
     """
 
@@ -52,9 +52,11 @@ def identify(folder: Path, name: str = "") -> Identity:
     card = read_card(folder)
     trained_on = str(card.get("trained_on", ""))
     warnings = [DISCLAIMER]
-    if trained_on in PHANTOM_SETS or "phantom" in trained_on.lower():
+    sets = set(trained_on.split("+"))
+    if sets & set(PHANTOM_SETS) or "phantom" in trained_on.lower():
+        only = "" if sets - set(PHANTOM_SETS) else " only"
         warnings.append(
-            f"The model was trained on computed phantoms ({trained_on}) only: its answers are not medicine."
+            f"The model was trained on computed phantoms ({trained_on}){only}: its answers are not medicine."
         )
     note = str(card.get("note") or "")
     return Identity(

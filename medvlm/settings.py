@@ -89,6 +89,11 @@ class DataSettings(Settings):
         """What the data is called in results: the set, or ``mixture``."""
         return "mixture" if self.parts else self.set
 
+    @property
+    def sets(self) -> list[str]:
+        """Names of all sets that it reads."""
+        return [part.set for part in self.parts] or [self.set]
+
 
 class Stage(Settings):
     """What every stage has."""

@@ -15,8 +15,10 @@ from medvlm.datamodules.augment import augment
 from medvlm.datamodules.cache import PixelCache
 from medvlm.datamodules.data import Drawn, StudyData
 from medvlm.datamodules.mixture import Mixture, Part
+from medvlm.datamodules.sets.phantom import make_phantom
 from medvlm.generation.engine import Ask
 from medvlm.generation.prompts import REASONING, reference_text, user_text
+from medvlm.identity import PHANTOM_SETS
 from medvlm.intensity import IntensityRecipe
 from medvlm.models import MedVLMProcessor, build_vlm, load_vlm, train_tokenizer
 from medvlm.models.parts import add_lora, freeze
@@ -136,10 +138,8 @@ def data_root(settings: DataSettings, recipe: Recipe) -> Path:
     """
     if settings.parts:
         return phantom_root(recipe)  # nothing is read there: each part has a root of its own
-    if settings.set == "thorax":
-        from medvlm.datamodules.phantoms.thorax_set import make_thorax
-
-        return Path(make_thorax(settings.root or phantom_root(recipe), **settings.make))
+    if settings.set in PHANTOM_SETS:
+        return make_phantom(settings.set, settings.root or phantom_root(recipe), **settings.make)
     if settings.root is None:
         raise ValueError(f"Where is {settings.set!r}? Say data.root=FOLDER.")
     return settings.root

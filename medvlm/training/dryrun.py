@@ -12,6 +12,7 @@ from typing import Any
 import torch
 from transformers import AutoModelForImageTextToText
 
+from medvlm.identity import PHANTOM_SETS
 from medvlm.models import MedVLMConfig
 from medvlm.models.parts import PARTS, count_parameters, part_of
 from medvlm.models.tokens import max_positions
@@ -133,10 +134,10 @@ def _absent(recipe: Recipe) -> str:
     if settings.parts:
         roots = [str(part.root) for part in settings.parts if not part.root.exists()]
         return f"{', '.join(roots)} not there (set data.parts.N.root=FOLDER)" if roots else ""
-    if settings.root is None and settings.set != "thorax":
+    if settings.root is None and settings.set not in PHANTOM_SETS:
         return "data.root is not set (set data.root=FOLDER)"
     root = settings.root or phantom_root(recipe)
-    then = "the run will make it" if settings.set == "thorax" else "set data.root=FOLDER"
+    then = "the run will make it" if settings.set in PHANTOM_SETS else "set data.root=FOLDER"
     return "" if root.exists() else f"{root} does not exist ({then})"
 
 

@@ -114,7 +114,7 @@ def save_model(model: Any, processor: Any, recipe: Recipe, folder: Path) -> None
         "recipe": recipe.name,
         "seed": recipe.seed,
         "reasoning": recipe.reasoning,
-        "trained_on": recipe.data.name,
+        "trained_on": "+".join(recipe.data.sets),
         "note": recipe.note,
         "not_for_clinical_use": True,
     }

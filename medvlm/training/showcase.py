@@ -12,6 +12,7 @@ import numpy as np
 from medvlm.datamodules.readers import read_image
 from medvlm.evaluation.page import BANNER, Example, ResultRow, write_page
 from medvlm.evaluation.records import Record, read_records
+from medvlm.identity import PHANTOM_SETS
 from medvlm.intensity import choose_recipe
 from medvlm.recipes import default_recipes
 from medvlm.settings import GRPOStage, Recipe, Stage
@@ -52,7 +53,7 @@ def write_showcase(
         dict(_curves(recipe)),
         list(_examples(recipe.folder / last / "records" / "real.jsonl", images, recipe.stages[-1])),
         notes,
-        banner=BANNER if recipe.data.set == "thorax" else "Research software. Not for clinical use.",
+        banner=BANNER if set(recipe.data.sets) & set(PHANTOM_SETS) else "Research software. Not for clinical use.",
         subtitle=recipe.purpose,
         metric="Accuracy on held-out questions",
     )
