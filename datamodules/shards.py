@@ -129,10 +129,12 @@ class _Shard:
     def add(self, number: int, group: list[Sample]) -> int:
         """Write the questions of a group and its images, and return how many those are."""
         key, images = f"{number:06d}", group[0].images
-        names = [_name(image, f"{key}.{place}") for place, image in enumerate(images)]
-        self._write(f"{key}.json", _questions(group, names))
-        for image, name in zip(images, names, strict=True):
-            with local_file(image.path) as path:
+        names: dict[Path, str] = {}  # parts of one slide share its file
+        for place, image in enumerate(images):
+            names.setdefault(image.path, _name(image, f"{key}.{place}"))
+        self._write(f"{key}.json", _questions(group, [names[image.path] for image in images]))
+        for source, name in names.items():
+            with local_file(source) as path:
                 for file, inside in _files(path):
                     self._write(f"{name}/{inside}" if inside else name, file.read_bytes())
         return len(images)
@@ -168,13 +170,20 @@ def _name(image: ImageRef, stem: str) -> str:
     return stem if image.path.is_dir() else f"{stem}{suffix.lower()}"
 
 
+def _image(image: ImageRef, name: str) -> dict[str, Any]:
+    """Write a reference as JSON; what it does not say is left out."""
+    fields: dict[str, Any] = {"path": name, "volume": image.volume}
+    if image.region is not None:
+        fields |= {"box": image.region.box, "size": image.region.size}
+    return fields | ({} if image.rescale is None else {"rescale": image.rescale})
+
+
 def _questions(group: list[Sample], names: list[str]) -> bytes:
     """Write the samples of a group as JSON.
 
     Raises:
         SampleError: If a field holds what JSON cannot; the message names the sample.
     """
-    volumes = [image.volume for image in group[0].images]
     records = []
     for sample in group:
         record = {slot: getattr(sample, slot) for slot in Sample.__dataclass_fields__ if slot != "images"}
@@ -183,5 +192,5 @@ def _questions(group: list[Sample], names: list[str]) -> bytes:
             json.dumps(records[-1])
         except (TypeError, ValueError) as error:
             raise SampleError(f"sample {sample.id!r} cannot be written as JSON: {error}") from None
-    images = [{"path": name, "volume": volume} for name, volume in zip(names, volumes, strict=True)]
+    images = [_image(image, name) for image, name in zip(group[0].images, names, strict=True)]
     return json.dumps({"images": images, "samples": records}, ensure_ascii=False).encode()

@@ -12,12 +12,12 @@ from typing import Literal
 
 import numpy as np
 
-from medvlm.study import Image, ImageError, ImageRef, Sample
+from medvlm.study import Image, ImageError, ImageRef, Region, Sample
 
 from .jsonl import FIELDS, parse_line, read_lines
 from .records import UnusableRecordError
 
-Reader = Callable[[Path], Image]
+Reader = Callable[..., Image]
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,11 +108,11 @@ def check_jsonl(path: Path | str, *, read: Reader | None = None) -> CheckReport:
     return report
 
 
-def _read(path: Path) -> Image:
+def _read(path: Path, region: Region | None = None) -> Image:
     """Read an image by its content; the readers load only when a file is checked."""
     from ..readers import read_image
 
-    return read_image(path)
+    return read_image(path, region=region)
 
 
 class _Images:
@@ -145,7 +145,7 @@ class _Images:
         if not image.path.exists():
             return f"image {image.path} does not exist", "", ""
         try:
-            found = self.read(image.path)
+            found = self.read(image.path, **({} if image.region is None else {"region": image.region}))
         except (ImageError, OSError) as error:
             return f"image {image.path} cannot be read: {error}", "", ""
         if found.is_volume != image.volume:

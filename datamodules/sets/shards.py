@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from medvlm.study import ImageError, ImageRef, Sample, SampleError
+from medvlm.study import ImageError, ImageRef, Region, Sample, SampleError
 
 from ..shard_files import read_index, read_part
 from ..shards import SHARDS, VERSION
@@ -80,11 +80,18 @@ def _group(shard: Path, data: bytes, name: str) -> Iterator[Sample]:
     """Make the samples of one group."""
     try:
         found = json.loads(data)
-        images = tuple(ImageRef(shard / image["path"], bool(image["volume"])) for image in found["images"])
+        images = tuple(_image(shard, fields) for fields in found["images"])
         samples = [Sample(images=images, **_tuples(record)) for record in found["samples"]]
     except (ValueError, KeyError, TypeError) as error:
         raise ImageError(f"{shard}: {name} holds no samples ({type(error).__name__}: {error})") from None
     yield from samples
+
+
+def _image(shard: Path, fields: dict[str, Any]) -> ImageRef:
+    """Make the reference of one image."""
+    region = Region(tuple(fields["box"]), tuple(fields["size"])) if "box" in fields else None
+    rescale = tuple(fields["rescale"]) if "rescale" in fields else None
+    return ImageRef(shard / fields["path"], bool(fields["volume"]), region, rescale)
 
 
 def _tuples(record: dict[str, Any]) -> dict[str, Any]:

@@ -20,7 +20,7 @@ from medvlm.datamodules.sets.records import LoadReport
 from medvlm.datamodules.sets.shards import load_shards
 from medvlm.datamodules.shard_files import local_file
 from medvlm.datamodules.shards import write_shards
-from medvlm.study import Image, ImageError, ImageRef, Sample, SampleError
+from medvlm.study import Image, ImageError, ImageRef, Region, Sample, SampleError
 
 
 def picture(path: Path, seed: int) -> ImageRef:
@@ -160,6 +160,18 @@ def test_a_folder_of_slices_is_read_as_a_folder(tmp_path: Path) -> None:
     assert image.volume
     with local_file(image.path) as path:
         assert [file.read_bytes() for file in path.iterdir()] == [file.read_bytes() for file in slices]
+
+
+def test_parts_of_a_slide_and_a_tables_rescale_come_back(tmp_path: Path) -> None:
+    path = picture(tmp_path / "a.png", 1).path
+    images = tuple(ImageRef(path, region=Region((0, 0, n, 4), (2, 2))) for n in (2, 4))
+    table = (picture(tmp_path / "b.png", 2), ImageRef(tmp_path / "b.png", rescale=(1.0, -8192.0)))
+    write_shards([Sample("1", (*images, *table), "q?", "a", "open")], tmp_path / "out")
+    back = next(load_shards(tmp_path / "out", "train")).images
+    assert [(image.region, image.rescale) for image in back] == [(i.region, i.rescale) for i in (*images, *table)]
+    assert back[0].path == back[1].path  # the slide is in the shard once
+    with tarfile.open(tmp_path / "out" / "shard-00000.tar") as tar:
+        assert len([name for name in tar.getnames() if name.endswith(".png")]) == 2
 
 
 def test_an_unfinished_writing_and_a_folder_in_use_are_refused(root: Path, samples: list[Sample]) -> None:
