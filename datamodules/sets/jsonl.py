@@ -15,14 +15,15 @@ id            required   unique in the file
 images        required   list, in the order shown; each a path or ``{"path": ..., "volume": true}`` for a volume (a
                          NIfTI file or a folder of DICOM slices); ``{"path": ..., "box": [x0, y0, x1, y1], "size":
                          [height, width]}`` shows a part of a whole slide (level-0 pixels) at a size. Relative paths
-                         start at the file's own folder
+                         start at the file's own folder. An empty list for a question on text alone
 question      required   text, without options and without image placeholders
 answer        required   ``choice``: the text of the right option, not its letter; ``closed``: yes or no; ``box``:
                          ``[x0, y0, x1, y1]`` as shares of width and height, 0 to 1; ``number``: a number
 kind          optional   choice, closed, open, report, box or number; without it: choice if there are options, closed
                          if the answer is yes or no, else open
 options       choice     list of texts, in the order shown; letters A, B, C follow from the position
-group         optional   the patient or image that must stay on one side of a split; without it: the first image's path
+group         optional   the patient or image that must stay on one side of a split; without it: the first image's path,
+                         or the id if there is none
 split         optional   train (default), validate or test
 categories    optional   object of texts, by which scores are broken down
 rationale     optional   reasoning to imitate
@@ -122,7 +123,7 @@ def parse_line(line: str, folder: Path, where: str) -> Sample:
         answer=_answer(record, kind, options, where),
         kind=kind,
         options=options,
-        group=field_text(record, "group", where) or _name(images[0].path, folder),
+        group=field_text(record, "group", where) or (_name(images[0].path, folder) if images else sample_id),
         split=_split(record, where),
         categories=_categories(record, where),
         rationale=field_text(record, "rationale", where),
@@ -166,8 +167,8 @@ def _split(record: Mapping[str, Any], where: str) -> str:
 def _images(record: Mapping[str, Any], folder: Path, where: str) -> tuple[ImageRef, ...]:
     """Read the image list of a record."""
     value = record.get("images")
-    if not isinstance(value, list) or not value:
-        raise UnusableRecordError(where, "no images: expected a list of paths")
+    if not isinstance(value, list):
+        raise UnusableRecordError(where, "no images: expected a list of paths, empty for a question on text alone")
     return tuple(_image(item, folder, where) for item in value)
 
 

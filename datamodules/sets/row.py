@@ -32,7 +32,11 @@ class Row:
 
     def text(self, *keys: str) -> str:
         """Return the first of several fields that holds text, stripped; empty if none does."""
-        return next(filter(None, (field_text(self.fields, key, self.where) for key in keys)), "")
+        for key in keys:
+            text = field_text(self.fields, key, self.where)
+            if text:
+                return text
+        return ""
 
     def need(self, *keys: str) -> str:
         """Return the first of several fields that holds text, or refuse the record."""

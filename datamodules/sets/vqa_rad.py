@@ -62,7 +62,7 @@ def load_vqa_rad(
     """
     known_split(split, ("train", "test"), CARD.title)
     one_of("split_by", split_by, ("official", "image"))
-    path = find_file(root, [RECORDS], CARD.title)
+    path = find_file(root, [RECORDS], "VQA-RAD (its parquet form is the set vqa_rad_hf)")
     report = LoadReport() if report is None else report
     if split_by == "official":
         report.notes.append(LEAK)

@@ -104,7 +104,7 @@ def test_only_the_split_asked_for_is_given_and_counted(jsonl: Write) -> None:
         ("[1]", "record is list, expected an object"),
         (record(id=None), "no id"),
         (record(id="1"), "id used twice"),
-        (record(id="2", images=[]), "no images"),
+        (record(id="2", images=None), "no images"),
         (record(id="2", images="a.png"), "no images"),
         (record(id="2", images=[3]), "record is int"),
         (record(id="2", images=[{"path": "a.svs", "box": [0, 0, 9, 9]}]), "a part of a slide is"),
@@ -147,3 +147,8 @@ def test_a_byte_order_mark_and_blank_lines_do_no_harm(tmp_path: Path) -> None:
     line = b'{"id": "1", "images": ["a"], "question": "q", "answer": "yes"}'
     (tmp_path / "data.jsonl").write_bytes(b"\xef\xbb\xbf" + line + b"\r\n\r\n  \n")
     assert only(tmp_path).id == "1"
+
+
+def test_a_question_on_text_alone_has_an_empty_list_of_images_and_a_group_of_its_own(jsonl: Write) -> None:
+    sample = only(jsonl(record(images=[])))
+    assert (sample.images, sample.group) == ((), "1")
