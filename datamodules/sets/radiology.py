@@ -2,7 +2,19 @@
 
 from __future__ import annotations
 
-from . import chexpert, ct_rate, gemex, mimic_cxr, mimic_vqa, ms_cxr, openi, radgenome, rexgradient, vindr
+from . import (
+    chexpert,
+    ct_rate,
+    gemex,
+    imagenome,
+    mimic_cxr,
+    mimic_vqa,
+    ms_cxr,
+    openi,
+    radgenome,
+    rexgradient,
+    vindr,
+)
 from .cards import SetCard
 
 CARDS: tuple[SetCard, ...] = (
@@ -15,6 +27,8 @@ CARDS: tuple[SetCard, ...] = (
     chexpert.PLUS_CARD,
     rexgradient.CARD,
     gemex.CARD,
+    imagenome.CARD,
+    imagenome.GOLD_CARD,
     ms_cxr.CARD,
     vindr.CARD,
     ct_rate.CARD,
