@@ -8,7 +8,7 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
@@ -16,6 +16,7 @@ from medvlm.study import Image, ImageError, ImageRef, Region
 
 from .common import Array
 from .slide_file import NoSlideError, microns_of, open_slide, read_region
+from .sniff import is_dicom
 from .tissue import farthest_points, grid_of, shares, tissue_mask
 
 if TYPE_CHECKING:
@@ -25,6 +26,16 @@ THUMBNAIL = 1024
 """Pixels along the longer side of a thumbnail."""
 
 Box = tuple[int, int, int, int]
+
+
+class _Wanted(NamedTuple):
+    """Which tiles a caller asks for; see :func:`read_slide`."""
+
+    tiles: int
+    mpp: float
+    size: int
+    seed: int
+    min_tissue: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,7 +97,7 @@ def read_slide(
     slide = open_slide(path)
     scale = microns_of(slide, path, slide_mpp)
     thumbnail = read_thumbnail(path, slide_mpp=slide_mpp)
-    found = _choose(slide, path, thumbnail, scale, (tiles, mpp, size, seed, min_tissue))
+    found = _choose(slide, path, thumbnail, scale, _Wanted(tiles, mpp, size, seed, min_tissue))
     images = [read_region(path, Region(box, (size, size)), slide_mpp=slide_mpp) for box, _ in found]
     chosen = tuple(Tile(image, box, share) for image, (box, share) in zip(images, found, strict=True))
     notes = thumbnail.notes[1:]  # the first tells how to get tiles
@@ -111,7 +122,7 @@ def slide_refs(
     thumbnail = read_thumbnail(path, slide_mpp=slide_mpp)
     height, width = thumbnail.array.shape[:2]
     whole = Region((0, 0, *slide.dimensions), (height, width))
-    boxes = [box for box, _ in _choose(slide, path, thumbnail, scale, (tiles, mpp, size, seed, min_tissue))]
+    boxes = [box for box, _ in _choose(slide, path, thumbnail, scale, _Wanted(tiles, mpp, size, seed, min_tissue))]
     return tuple(ImageRef(Path(path), region=part) for part in (whole, *(Region(box, (size, size)) for box in boxes)))
 
 
@@ -156,7 +167,7 @@ def read_whole(path: Path, *, modality: str | None = None, region: Region | None
     try:
         image = read_thumbnail(path) if region is None else read_region(path, region)
     except NoSlideError as error:
-        if error.dicom and region is None:
+        if region is None and is_dicom(path):
             return _frames(path, modality, error)
         raise
     return image if modality is None else replace(image, modality=modality)
@@ -174,12 +185,14 @@ def _frames(path: Path, modality: str | None, why: NoSlideError) -> Image:
             "patient's name and is not read; give a file of the series whose image type is VOLUME."
         ) from why
     image = read_dicom(path, modality=modality)
-    return replace(image, notes=(*image.notes, f"the tiles of a slide, not put together: {why.reason}"))
+    return replace(
+        image, notes=(*image.notes, "the tiles of a slide, not put together: OpenSlide does not read its encoding")
+    )
 
 
 def _choose(
     slide: OpenSlide, path: Path | str, thumbnail: Image, scale: tuple[float, float],
-    wanted: tuple[int, float, int, int, float],
+    wanted: _Wanted,
 ) -> list[tuple[Box, float]]:  # fmt: skip
     """Level-0 boxes of the tiles and their share of tissue."""
     tiles, mpp, size, seed, least = wanted

@@ -25,17 +25,7 @@ MAX_PIXELS = 2**26
 
 
 class NoSlideError(ImageError):
-    """A file that OpenSlide does not take for a slide.
-
-    Attributes:
-        reason: What OpenSlide says.
-        dicom: Whether it is a DICOM file.
-    """
-
-    def __init__(self, path: Path, reason: str) -> None:
-        super().__init__(f"{path}: OpenSlide cannot open it as a whole slide ({reason}); save a picture as PNG.")
-        with path.open("rb") as file:
-            self.reason, self.dicom = reason, file.read(132).endswith(b"DICM")
+    """A file that OpenSlide does not take for a slide."""
 
 
 def read_region(path: Path | str, region: Region, *, slide_mpp: float | None = None) -> Image:
@@ -156,7 +146,7 @@ def open_slide(path: Path | str) -> OpenSlide:
         status = file.stat()
         slide = _handle(str(file), status.st_mtime_ns, status.st_size, os.getpid())
         if isinstance(slide, str) and place.is_file():
-            raise NoSlideError(place, slide)
+            raise NoSlideError(f"{path}: OpenSlide cannot open it as a whole slide ({slide}); save a picture as PNG.")
         if not isinstance(slide, str):
             return slide
     raise ImageError(f"{path}: no file in it is a whole slide.")

@@ -96,6 +96,18 @@ def _is_tiled(file: IO[bytes]) -> bool:
     return bool(tags & {_TILE_WIDTH, _NDPI})
 
 
+def is_dicom(path: Path) -> bool:
+    """Tell whether a file is DICOM, a slide or not.
+
+    Args:
+        path: An existing file or folder.
+    """
+    if not path.is_file():
+        return False
+    with path.open("rb") as file:
+        return kind_of(file.read(HEAD)) == "dicom"
+
+
 def holds_slide(folder: Path) -> bool:
     """Tell whether a folder is a DICOM whole slide, by the first of its files that is DICOM.
 
