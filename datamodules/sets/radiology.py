@@ -5,6 +5,7 @@ from __future__ import annotations
 from . import (
     chexpert,
     ct_rate,
+    cxreason,
     gemex,
     imagenome,
     mimic_cxr,
@@ -27,6 +28,7 @@ CARDS: tuple[SetCard, ...] = (
     chexpert.PLUS_CARD,
     rexgradient.CARD,
     gemex.CARD,
+    cxreason.CARD,
     imagenome.CARD,
     imagenome.GOLD_CARD,
     ms_cxr.CARD,
