@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, TypeAlias
+from typing import Any, Literal, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,6 +15,9 @@ from medvlm.orientation import letters_of
 from .common import Array
 
 Vector: TypeAlias = NDArray[np.floating[Any]]
+
+Repair: TypeAlias = bool | Literal["dcm2niix"]
+"""Whether an irregular series is resampled: True by :func:`straighten`, ``dcm2niix`` by that program."""
 
 STEP_TOLERANCE = 0.02
 """Share by which steps between slices may differ: headers round positions."""
@@ -165,14 +168,16 @@ def straighten(volume: Array, layout: Layout, fill: float) -> tuple[Array, tuple
     notes: tuple[str, ...] = ()
     if np.abs(layout.shifts).max() >= 0.5:
         volume = _shear(volume, layout.shifts, fill)
-        notes += ("gantry tilt sheared out by linear interpolation",)
+        notes += ("repaired: gantry tilt sheared out by linear interpolation",)
     depths = layout.depths - layout.depths[0]
     count = round(float(depths[-1]) / layout.step) + 1
     wanted: Vector = np.arange(count) * (float(depths[-1]) / (count - 1))
     if len(wanted) != len(depths) or np.abs(wanted - depths).max() > STEP_TOLERANCE * layout.step:
         made = int((np.abs(wanted[:, None] - depths).min(axis=1) > 0.1 * layout.step).sum())
         volume = _interpolate(volume, depths, wanted)
-        notes += (f"resampled to even steps of {layout.step:.3g} mm: {made} of {count} slices are interpolated",)
+        notes += (
+            f"repaired: resampled to even steps of {layout.step:.3g} mm: {made} of {count} slices are interpolated",
+        )
     return volume, notes
 
 

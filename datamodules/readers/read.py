@@ -13,17 +13,20 @@ import numpy as np
 from medvlm.study import GeometryError, Image, ImageError, Region
 
 from .sniff import holds_slide, kind_of_file
+from .stacks import is_numpy, is_stack, read_numpy, read_stack
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
     from PIL import Image as Pil
+
+    from .geometry import Repair
 
 
 def read_image(
     source: Path | str | NDArray[Any] | Pil.Image | Image,
     *,
     modality: str | None = None,
-    repair: bool = False,
+    repair: Repair = False,
     region: Region | None = None,
     size: tuple[int, int] | None = None,
     part: int | None = None,
@@ -33,11 +36,12 @@ def read_image(
     Args:
         source: A DICOM, NIfTI, NRRD or MetaImage file, a picture (PNG, JPEG, TIFF, BMP, GIF, WebP), a whole slide
             (shown as a thumbnail), a folder with the DICOM files of one study (its series is chosen by stated rules,
-            see :mod:`medvlm.datamodules.readers.choose`), a ZIP archive of one, an array, a PIL picture, or an Image
+            see :mod:`medvlm.datamodules.readers.choose`) or with numbered pictures, a ZIP archive
+            of one, a NumPy file, an array, a PIL picture, or an Image
             (returned as it is).
         modality: DICOM modality, for sources that do not say (``CT`` makes a NIfTI's numbers HU).
         repair: Whether slices with gaps, uneven spacing, duplicates or gantry tilt are resampled to a regular
-            volume instead of being refused; each repair is noted on the image.
+            volume instead of being refused; each repair is noted on the image. ``dcm2niix`` leaves it to that program.
         region: The part of a whole slide that is wanted, and at what size.
         size: Height and width that the caller needs of a plane at least. A JPEG, JPEG 2000 or HTJ2K (a DICOM frame or
             a picture) may then be decoded smaller, never below it; spacing and a note say so. None reads the whole.
@@ -73,7 +77,7 @@ def read_image(
 def _read_path(
     path: Path,
     modality: str | None,
-    repair: bool,
+    repair: Repair,
     region: Region | None,
     size: tuple[int, int] | None,
     part: int | None,
@@ -101,7 +105,7 @@ def _check_place(path: Path) -> None:
 def _dispatch(
     path: Path,
     modality: str | None,
-    repair: bool,
+    repair: Repair,
     region: Region | None = None,
     size: tuple[int, int] | None = None,
     part: int | None = None,
@@ -110,10 +114,14 @@ def _dispatch(
         from .slide import read_whole
 
         return read_whole(path, modality=modality, region=region)
+    if path.is_dir() and is_stack(path):
+        return read_stack(path, modality=modality)
     if path.is_dir():
         from .series import read_series
 
         return read_series(path, modality=modality, repair=repair, part=part)
+    if region is None and is_numpy(path):
+        return read_numpy(path, modality=modality)
     kind = kind_of_file(path)
     if kind == "slide":
         from .slide import read_whole
@@ -140,7 +148,7 @@ def _dispatch(
     return read_picture(path, modality=modality, size=size)
 
 
-def _read_archive(path: Path, modality: str | None, repair: bool, part: int | None) -> Image:
+def _read_archive(path: Path, modality: str | None, repair: Repair, part: int | None) -> Image:
     """Read what an archive holds; errors name the archive, for the folder is gone when they are read."""
     from .archive import unpacked
 

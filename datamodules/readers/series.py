@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import hashlib
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
@@ -13,20 +12,22 @@ import numpy as np
 from medvlm.study import GeometryError, Image
 
 from .choose import choose_series
-from .common import Array, refuse_size
+from .common import Array, fingerprint, refuse_size
+from .dcm2niix import mend_by_dcm2niix
 from .dicom import read_dicom
-from .geometry import Layout, lay_out, straighten
+from .geometry import Layout, Repair, lay_out, straighten
 from .phases import split_phases
 from .scan import THREADS, Header
 
 
-def read_series(folder: Path, *, modality: str | None = None, repair: bool = False, part: int | None = None) -> Image:
+def read_series(folder: Path, *, modality: str | None = None, repair: Repair = False, part: int | None = None) -> Image:
     """Read the series of a study that the rules of :mod:`~medvlm.datamodules.readers.choose` choose.
 
     Args:
         folder: Holds the files of one study (its sub-folders count); what is not read is said in the notes.
         modality: The one that is wanted where there are several; what it is, where the files do not say.
-        repair: Resample what is tilted, uneven, or has gaps; drop duplicates. Each repair is noted.
+        repair: Resample what is tilted, uneven, or has gaps; drop duplicates. Each repair is noted. ``dcm2niix``
+            leaves that to the program of this name (extra ``dcm2niix``).
         part: Which volume, from 0, of a series with several (time points, echoes, b-values, phases).
 
     Raises:
@@ -42,6 +43,10 @@ def read_series(folder: Path, *, modality: str | None = None, repair: bool = Fal
     images, told = _one_part(folder, images, part)
     layout = lay_out([header.slice for header in images])
     _judge(folder, images, layout, repair)
+    if layout.mendable and repair == "dcm2niix":
+        mended = mend_by_dcm2niix([e.path for e in images], str(folder), layout, modality=images[0].modality)
+        source = _source(fingerprint("dicom", header.instance.encode()) for header in images)
+        return replace(mended, source=source, notes=mended.notes + choice.notes + told)
     return _build(folder, images, layout, modality, choice.notes + told)
 
 
@@ -60,7 +65,7 @@ def _one_part(folder: Path, images: Sequence[Header], part: int | None) -> tuple
     return phases.groups[part], (f"volume {part} of {phases.what}: {phases.labels[part]}",)
 
 
-def _judge(folder: Path, images: Sequence[Header], layout: Layout, repair: bool) -> None:
+def _judge(folder: Path, images: Sequence[Header], layout: Layout, repair: Repair) -> None:
     if not layout.fatal and (repair or not layout.mendable):
         return
     reasons = "; ".join((*layout.fatal, *layout.mendable))
@@ -92,16 +97,19 @@ def _build(
         array = np.rint(floats).astype(array.dtype) if array.dtype.kind in "iu" else floats
     pixel = images[0].slice.pixel
     own = dict.fromkeys(note for plane in planes for note in plane.notes)
-    joined = hashlib.sha256("".join(sorted(plane.source for plane in planes)).encode()).hexdigest()[:16]
     return replace(
         first,
         array=array,
         axes="zyx",
         spacing=(_step(layout, len(array)), *pixel) if pixel and layout.step else None,
         orientation=layout.letters,
-        source=f"dicom:{joined}",
+        source=_source(plane.source for plane in planes),
         notes=(*own, *notes, *layout.notes, *dropped, *mended),
     )
+
+
+def _source(planes: Iterable[str]) -> str:
+    return fingerprint("dicom", "".join(sorted(planes)).encode())
 
 
 def _look(plane: Image) -> str:
@@ -135,5 +143,5 @@ def _stack(folder: Path, planes: list[Array], layout: Layout) -> tuple[Array, La
     kind = np.dtype(np.float32) if kind.itemsize > 2 else kind
     array = np.stack([planes[index] for index in keep]).astype(kind, copy=False)
     dropped = len(planes) - len(keep)
-    notes = (f"dropped {dropped} exact duplicate(s)",) if dropped else ()
+    notes = (f"repaired: dropped {dropped} exact duplicate(s)",) if dropped else ()
     return array, replace(layout, depths=depths[keep], shifts=shifts[keep]), notes

@@ -97,7 +97,7 @@ def test_the_same_slice_sent_twice_is_refused_and_can_be_dropped(write_series: A
         read_image(folder)
     mended = read_image(folder, repair=True)
     np.testing.assert_array_equal(mended.array, _body())
-    assert "dropped 1 exact duplicate(s)" in mended.notes
+    assert "repaired: dropped 1 exact duplicate(s)" in mended.notes
 
 
 def test_different_slices_at_one_position_are_refused_even_for_repair(write_series: Any) -> None:
