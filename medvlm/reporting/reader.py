@@ -49,6 +49,8 @@ def read_study(study: Study, predictor: Predictor, row: Row, *, repair: bool) ->
         return replace(row, status="failed", reason=without_paths(error, _paths(study)))
     except OSError as error:
         return replace(row, status="failed", reason=f"cannot be read: {error.strerror}")
+    except ImportError as error:  # a reader of an extra; it says how to install it
+        return replace(row, status="failed", reason=str(error))
     return Ready(study, found.chosen, shown, found.skipped)
 
 

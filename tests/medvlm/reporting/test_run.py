@@ -5,12 +5,15 @@ from __future__ import annotations
 import csv
 import json
 import shutil
+import sys
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
 import medvlm
+from medvlm.datamodules.phantoms.pyramid import write_pyramid
 from medvlm.predictor import Predictor, load
 from medvlm.reporting import Summary, write_reports
 
@@ -127,6 +130,17 @@ def test_a_bad_study_is_recorded_and_stops_no_other(
     assert "truncated" in reasons["1.2.0"]
     assert "uneven spacing" in reasons["1.3"] or "gap" in reasons["1.3"]
     assert "plain text" in reasons[""]
+
+
+def test_a_study_whose_reader_is_not_installed_is_recorded_and_stops_no_other(
+    predictor: Predictor, studies: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write_pyramid(studies / "slide.tif", np.full((300, 300, 3), 200, np.uint8), 0.5)
+    monkeypatch.setitem(sys.modules, "openslide", None)
+    summary = write_reports(studies, tmp_path / "out", model=predictor)
+    assert (summary.done, summary.failed) == (5, 1)
+    (reason,) = [row["reason"] for row in table(tmp_path / "out") if row["status"] == "failed"]
+    assert "pip install 'medvlm[wsi]'" in reason
 
 
 def test_a_series_is_read_as_a_volume_though_others_share_its_folder(
