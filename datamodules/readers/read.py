@@ -36,9 +36,8 @@ def read_image(
     Args:
         source: A DICOM, NIfTI, NRRD or MetaImage file, a picture (PNG, JPEG, TIFF, BMP, GIF, WebP), a whole slide
             (shown as a thumbnail), a folder with the DICOM files of one study (its series is chosen by stated rules,
-            see :mod:`medvlm.datamodules.readers.choose`) or with numbered pictures, a ZIP archive
-            of one, a NumPy file, an array, a PIL picture, or an Image
-            (returned as it is).
+            see :mod:`medvlm.datamodules.readers.choose`) or with numbered pictures, a ZIP archive of one, a NumPy
+            file, an array, a PIL picture, or an Image (returned as it is).
         modality: DICOM modality, for sources that do not say (``CT`` makes a NIfTI's numbers HU).
         repair: Whether slices with gaps, uneven spacing, duplicates or gantry tilt are resampled to a regular
             volume instead of being refused; each repair is noted on the image. ``dcm2niix`` leaves it to that program.
