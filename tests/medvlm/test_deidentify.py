@@ -24,7 +24,6 @@ from medvlm.deidentify_elements import IDENTIFYING
 from medvlm.deidentify_rules import TEXT_KEPT, may_keep_bytes
 from medvlm.deidentify_values import Pseudonyms
 
-ROOT = Path(__file__).resolve().parents[3] / "shared" / "data"
 PSEUDONYMS = Pseudonyms(b"0123456789abcdef")
 TEXT = ("AE", "AS", "CS", "DA", "DS", "DT", "IS", "LO", "LT", "PN", "SH", "ST", "TM", "UC", "UI", "UR", "UT")
 BYTES = ("OB", "OW", "OF", "OD", "OL", "OV", "UN")
@@ -195,11 +194,8 @@ def test_codes_of_public_schemes_stay_and_others_are_hidden() -> None:
     ]
 
 
-def test_text_of_a_report_is_replaced_and_counted() -> None:
-    path = ROOT / "dicom_highdicom" / "sr_document.dcm"
-    if not path.is_file():
-        pytest.skip("no ../shared/data: a structured report")
-    dataset = dcmread(path)
+def test_text_of_a_report_is_replaced_and_counted(shared_data: Path) -> None:
+    dataset = dcmread(shared_data / "dicom_highdicom" / "sr_document.dcm")
     dataset.ContentSequence[0].TextValue, dataset.ContentSequence[0].ValueType = "Jane Doe has a nodule", "TEXT"
     cleaned = deidentify(dataset, PSEUDONYMS)
     assert cleaned.removed["text of a report"] >= 1
@@ -208,10 +204,8 @@ def test_text_of_a_report_is_replaced_and_counted() -> None:
 
 
 @pytest.mark.parametrize("syntax", ["emri_small_big_endian", "MR2_UNCI", "emri_small_RLE", "693_J2KR", "JPEG-LL"])
-def test_real_files_of_every_encoding_show_the_same(syntax: str) -> None:
-    path = ROOT / "dicom_pydicom_data" / f"{syntax}.dcm"
-    if not path.is_file():
-        pytest.skip("no ../shared/data: real files of each transfer syntax")
+def test_real_files_of_every_encoding_show_the_same(syntax: str, shared_data: Path) -> None:
+    path = shared_data / "dicom_pydicom_data" / f"{syntax}.dcm"
     old = dcmread(path)
     file = io.BytesIO()
     deidentify(dcmread(path), PSEUDONYMS).dataset.save_as(file, enforce_file_format=True)
@@ -224,10 +218,8 @@ def test_real_files_of_every_encoding_show_the_same(syntax: str) -> None:
 @pytest.mark.parametrize(
     "name", ["ct_image", "dx_image", "sr_document", "seg_image_ct_binary_overlap", "sm_image", "sm_annotations"]
 )
-def test_validators_find_nothing_new(name: str, tmp_path: Path) -> None:
-    path = ROOT / "dicom_highdicom" / f"{name}.dcm"
-    if not path.is_file():
-        pytest.skip("no ../shared/data: real files of each kind of object")
+def test_validators_find_nothing_new(name: str, shared_data: Path, tmp_path: Path) -> None:
+    path = shared_data / "dicom_highdicom" / f"{name}.dcm"
     if shutil.which("dciodvfy") is None:
         pytest.skip("no dciodvfy: apt-get install dicom3tools")
     deidentify(dcmread(path), PSEUDONYMS).dataset.save_as(tmp_path / "new.dcm", enforce_file_format=True)

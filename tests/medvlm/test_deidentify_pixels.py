@@ -19,7 +19,6 @@ from medvlm.deidentify_pixels import clean_frame, clean_frames, clean_pixels, cl
 from medvlm.study import ImageError
 
 SECRET = b"CANARY"
-ROOT = Path(__file__).resolve().parents[3] / "shared" / "data" / "dicom_pydicom_data"
 
 
 def picture(**options: Any) -> bytes:
@@ -68,10 +67,8 @@ def test_frames_in_several_fragments(size: int) -> None:
 @pytest.mark.parametrize(
     "name", ["SC_rgb_dcmtk_ebcys4_dcmd", "JPEG-LL", "JLSN_RGB_ILV0", "693_J2KR", "HTJ2K_08_RGB", "emri_small_RLE"]
 )
-def test_real_files_of_every_codec_decode_to_the_same(name: str) -> None:
-    if not ROOT.is_dir():
-        pytest.skip("no ../shared/data: real files of each transfer syntax")
-    dataset = dcmread(ROOT / f"{name}.dcm", force=True)
+def test_real_files_of_every_codec_decode_to_the_same(name: str, shared_data: Path) -> None:
+    dataset = dcmread(shared_data / "dicom_pydicom_data" / f"{name}.dcm", force=True)
     before = dataset.pixel_array
     dataset["PixelData"].value = clean_frames(dataset.PixelData)
     dataset.convert_pixel_data()
