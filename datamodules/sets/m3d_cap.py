@@ -8,8 +8,9 @@
     root/M3D_Cap/ct_case/000007/text.txt
 
 M3D-Cap was taken off its site after a complaint about Radiopaedia's images. The pictures are windowed to 8 bit, not
-Hounsfield units, and slices count by number (9 before 10). ``text`` in the index is the path of a file. A volume is the
-prepared file, or the folder of slices where only that is there. The group is the case.
+Hounsfield units; ``read_image`` takes both forms and counts slices by number (9 before 10). ``text`` in the index is
+the path of a file. A volume is the prepared file, or the folder of slices where only that is there. The group is the
+case.
 """
 
 from __future__ import annotations
