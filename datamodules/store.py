@@ -37,7 +37,8 @@ class TensorStore:
     """Keeps tensors by key in a folder; what was used longest ago goes first.
 
     A sweep leaves at most 7/8 of the limit, and each process sweeps after it has written 1/64 of it: up to eight
-    processes that write at once stay within the limit.
+    processes that write at once stay within the limit. A mapped entry that is swept stays readable to its holders,
+    except on a network file system where another machine swept it: give such a folder room for all.
     """
 
     def __init__(self, folder: Path, limit_bytes: int) -> None:
@@ -138,7 +139,7 @@ def _read(file: BinaryIO, path: Path) -> Tensor:
     if fortran or dtype.hasobject or status.st_size != start + count * dtype.itemsize:
         raise ValueError(f"{path}: expected {count} values of {dtype} after byte {start}, found {status.st_size} bytes")
     if time.time() - status.st_mtime > USED_EVERY_S:
-        with suppress(FileNotFoundError):
+        with suppress(FileNotFoundError, PermissionError):  # swept meanwhile, or written by another user
             os.utime(path)
     if status.st_size >= MAP_BYTES and start % dtype.itemsize == 0:
         mapped = _map(path, status.st_size)
