@@ -169,9 +169,11 @@ def _tumour(specimen: Specimen, area: Area) -> tuple[list[Nuclei], Floats]:
 def _rare(specimen: Specimen, area: Area, points: Floats, rng: np.random.Generator) -> tuple[list[int], list[int]]:
     """Indices of dividing cells and of apoptotic bodies: in full view, and far from one another."""
     limit = np.array(specimen.field) / 2 - 9
-    deep = depth(area, points[:, 0], points[:, 1]) * area.um > 8
-    seen = np.flatnonzero(deep & (np.abs(points) < limit).all(axis=1))
     count = area.mitoses + specimen.hardness.confounders
+    deep = depth(area, points[:, 0], points[:, 1]) * area.um
+    seen = np.flatnonzero((deep > 2) & (np.abs(points) < limit).all(axis=1))
+    if (deep[seen] > 8).sum() >= count:
+        seen = seen[deep[seen] > 8]
     order = farthest_points(points[seen], np.ones(seen.size), count, int(rng.integers(2**31)))
     chosen = [int(i) for i in seen[rng.permutation(order)]]
     return chosen[: area.mitoses], chosen[area.mitoses :]

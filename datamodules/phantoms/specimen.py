@@ -88,6 +88,8 @@ class Specimen:
 
 
 _RADII: dict[Size, tuple[float, float]] = {"small": (29, 34), "large": (48, 54)}
+_ROOM = 5.6
+"""Microns of radius that a nest needs for each dividing cell; only nests made small by ``extent`` have less."""
 _MITOSES: dict[Grade, tuple[int, int]] = {"low": (0, 2), "high": (1, 5)}
 
 
@@ -97,15 +99,16 @@ def _draw(kind: str, places: list[tuple[Side, Zone]], hardness: Hardness, rng: n
     grade: Grade = "" if kind != "tumour" else "low" if rng.random() < 0.5 else "high"
     x, y = (float(rng.uniform(52, 60)) for _ in range(2))
     low, high = _MITOSES.get(grade, (0, 0))
+    um = float(rng.uniform(*_RADII[size])) * hardness.extent
     return Area(
         kind,
         size,
         side,
         zone,
-        float(rng.uniform(*_RADII[size])) * hardness.extent,
+        um,
         (x if side == "right" else -x, y if zone == "lower" else -y),
         grade,
-        int(rng.integers(low, high + 1)),
+        min(int(rng.integers(low, high + 1)), int(um / _ROOM)),
         (float(rng.uniform(0, 6.28)), float(rng.uniform(0, 6.28))),
     )
 

@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 
 from medvlm.datamodules.phantoms.anatomy import FIELD_MM
+from medvlm.datamodules.phantoms.cells import build_cells
 from medvlm.datamodules.phantoms.findings import KINDS, Study, sample_patient, sample_patients
 from medvlm.datamodules.phantoms.hardness import Hardness
 from medvlm.datamodules.phantoms.render import MU_WATER, OPAQUE, render_radiograph, render_volume
@@ -127,6 +128,15 @@ def test_tissue_confounders_are_not_counted() -> None:
     one, two = render_tissue(plain, 224), render_tissue(hard, 224)
     assert len(one.mitoses) == len(two.mitoses) == plain.find("tumour").mitoses  # type: ignore[union-attr]
     assert not np.array_equal(one.pixels, two.pixels)
+
+
+@pytest.mark.parametrize("extent", [0.5, 1.0])
+def test_every_mitosis_finds_room_in_its_nest(extent: float) -> None:
+    for index in range(150):
+        specimen = sample_specimen(5, index, Hardness(extent=extent, confounders=3))
+        area = specimen.find("tumour")
+        if area is not None:
+            assert len(build_cells(specimen).mitoses) == area.mitoses
 
 
 def test_tissue_extent_scales_the_radius() -> None:
