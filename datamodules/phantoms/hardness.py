@@ -8,10 +8,11 @@ contrast   how far a finding's density lies from that of aerated lung how far it
            (an effusion, a nodule, free air beside the lung)          around it (nest, necrosis, infiltrate, mitoses)
 extent     diameters, fluid heights, rim widths; the heart's excess   radius of the area
            over half the chest
-confounder round, dense things in the chest wall: no finding          apoptotic bodies: dark as mitoses, round and small
+confounder round dense things of 16 to 26 mm in front of the ribs     apoptotic bodies: dark as mitoses, round and small
 ========== ========================================================== =================================================
 
-The defaults change nothing: a phantom without knobs is the same to the bit as before there were any. The heart is seen
+Confounders are no findings: a nodule is larger (29 mm or more while ``extent`` is 1) and lies in the lung of the volume, a
+mitosis is a plate. The defaults change nothing: a phantom without knobs is the same to the bit as before there were any. The heart is seen
 by its width alone, so ``contrast`` leaves it as it is. PHANTOM - NOT A PATIENT.
 """
 

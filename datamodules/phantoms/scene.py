@@ -25,7 +25,7 @@ from .anatomy import (
 )
 from .findings import Finding, Study
 
-SOFT, FLUID, DISC, VERTEBRA, RIB, CARTILAGE = 1.04, 1.03, 1.12, 1.38, 2.0, 1.6
+SOFT, FLUID, DISC, VERTEBRA, RIB, CARTILAGE, DENSE = 1.04, 1.03, 1.12, 1.38, 2.0, 1.6, 3.9
 
 Mask = NDArray[np.bool_]
 
@@ -172,21 +172,25 @@ def _faint(study: Study, layer: Layer, lung: Layer) -> Layer:
 
 
 def _wall_lumps(study: Study, body: Anatomy, grid: Grid) -> tuple[Layer, ...]:
-    """Round dense things in the front chest wall, in front of the ribs: nodules to whoever looks at shadows alone."""
+    """Round things of metal or chalk in front of the ribs: nodules to whoever looks at shadows alone."""
     if not study.hardness.confounders:
         return ()
     rng, trunk = study.rng(7), body_half(body, grid)
-    ribs = np.maximum(lung_half(body, grid, grow=9.0) + 9, 0)
+    ribs = lung_half(body, grid, grow=9.0)
     squares = np.full(ribs.shape, 4e6, np.float32)  # distance to the nearest lump, so that no two overlap
     radii = np.ones(ribs.shape, np.float32)
     for _ in range(study.hardness.confounders):
-        x, z, radius = rng.uniform(30, 0.85 * body.cage), rng.uniform(body.dome, 0.65 * body.apex), rng.uniform(8, 13)
+        x, z, radius = (
+            rng.uniform(30, 0.75 * body.cage),
+            rng.uniform(body.dome + 10, 0.5 * body.apex),
+            rng.uniform(8, 13),
+        )
         apart = (grid.x - rng.choice((-1, 1)) * x) ** 2 + (grid.z - z) ** 2
         radii = np.where(apart < squares, np.float32(radius), radii)
         squares = np.minimum(squares, apart)
     chord = np.sqrt(np.maximum(1 - squares / radii**2, 0)) * 12
     lo = np.asarray(-trunk, np.float32)
-    return (Layer(lo, np.minimum(lo + chord, -ribs).astype(np.float32), RIB),)
+    return (Layer(lo, np.minimum(lo + chord, -ribs).astype(np.float32), DENSE),)
 
 
 def _place(body: Anatomy, grid: Grid, finding: Finding, cavity: Layer, lung: Layer) -> Layer:
