@@ -37,8 +37,9 @@ from .ct_rate_tables import (
     read_name,
     read_rescale,
     read_state,
+    volume_path,
 )
-from .records import Absent, LoadReport, UnusableRecordError, collect, inside, one_of
+from .records import Absent, LoadReport, UnusableRecordError, collect, one_of
 from .row import Row, known_split, rows_of
 from .table import read_table
 from .writing import Writing
@@ -139,7 +140,7 @@ class _Reading:
         rescale = read_rescale(found, row.where)
         texts = {name: " ".join(row.text(column).split()) for name, column in SECTIONS.items() if row.text(column)}
         question, answer = self.asked(row, label, texts)
-        path = self.path(row, volume)
+        path = volume_path(self.folders[row.split], SPLITS[row.split][1], volume, row.where)
         return Sample(
             id=f"{volume.name}-{label.replace(' ', '_')}" if label else volume.name,
             images=(ImageRef(path, volume=True, rescale=rescale),),
@@ -155,12 +156,6 @@ class _Reading:
             },
             extra=self.extra(row, found, texts, volume),
         )
-
-    def path(self, row: Row, volume: Volume) -> Path:
-        """Return the volume below the fixed tree if it is there, else below the first one."""
-        folder, tree = self.folders[row.split], SPLITS[row.split][1]
-        fixed, first = (inside(folder / name, volume.path, row.where) for name in (f"{tree}_fixed", tree))
-        return fixed if fixed.is_file() or not first.is_file() else first
 
     def asked(self, row: Row, label: str, texts: dict[str, str]) -> tuple[str, str]:
         """Return question and answer."""

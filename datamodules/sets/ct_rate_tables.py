@@ -10,7 +10,7 @@ from pathlib import Path
 
 from medvlm.study import SampleError
 
-from .records import UnusableRecordError, find_file
+from .records import UnusableRecordError, find_file, inside
 from .table import read_table
 
 TITLE = "CT-RATE"
@@ -87,6 +87,19 @@ def read_name(text: str, where: str) -> Volume:
     if match is None:
         raise UnusableRecordError(where, "volume name is not train_1_a_1.nii.gz", text)
     return Volume(text.strip().removesuffix(".nii.gz"), match[1], match[3], int(match[4]))
+
+
+def volume_path(folder: Path, tree: str, volume: Volume, where: str) -> Path:
+    """Return the file of a volume: in the fixed tree if it is there, else in the first one.
+
+    Args:
+        folder: The ``dataset`` folder.
+        tree: ``train`` or ``valid``.
+        volume: The volume.
+        where: Name of the record.
+    """
+    fixed, first = (inside(folder / name, volume.path, where) for name in (f"{tree}_fixed", tree))
+    return fixed if fixed.is_file() or not first.is_file() else first
 
 
 def find_table(root: Path | str, name: str) -> Path:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from . import (
     chexpert,
     ct_rate,
+    ct_rate_vqa,
     cxreason,
     gemex,
     imagenome,
@@ -34,5 +35,6 @@ CARDS: tuple[SetCard, ...] = (
     ms_cxr.CARD,
     vindr.CARD,
     ct_rate.CARD,
+    ct_rate_vqa.CARD,
     radgenome.CARD,
 )
