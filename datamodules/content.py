@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+import re
 import time
 import zlib
 from pathlib import Path
@@ -20,9 +21,10 @@ from .shard_files import find_member
 
 SETTLED_S = 2.0
 JOURNAL_BYTES = 64 << 20
-DETACHED = frozenset(
-    {".mhd", ".nhdr", ".hdr", ".img"}
-)  # headers whose pixels are in a file beside them, and the reverse
+PAIRS = frozenset({".hdr", ".img"})  # NIfTI and Analyze: header and voxels in two files of one stem
+HEADERS = frozenset({".mhd", ".mha", ".nhdr", ".nrrd"})  # their voxels may be in a file that they name
+HEADER_BYTES = 1 << 16
+NAMED = re.compile(rb"^(?:data ?file\s*:=?|elementdatafile\s*=)\s*(.+?)\s*$", re.IGNORECASE | re.MULTILINE)
 
 
 def sha256_file(path: Path) -> str:
@@ -36,7 +38,7 @@ def sha256_file(path: Path) -> str:
 
 
 def image_files(path: Path) -> list[Path]:
-    """Return the files of an image: one, one and those beside it that share its stem, or all in a folder of slices.
+    """Return the files of an image: one, one and the file that holds its voxels, or all in a folder of slices.
 
     Raises:
         ImageError: If nothing is there.
@@ -45,9 +47,19 @@ def image_files(path: Path) -> list[Path]:
         return sorted(found for found in path.rglob("*") if found.is_file())
     if not path.is_file():
         raise ImageError(f"{path}: expected an image file or a folder of slices, found nothing there")
-    if path.suffix.lower() in DETACHED:
-        return sorted(found for found in path.parent.iterdir() if found.stem == path.stem and found.is_file())
-    return [path]
+    suffix = path.suffix.lower()
+    if suffix in PAIRS:
+        beside = {path.with_suffix(other) for name in PAIRS for other in (name, name.upper())}
+        return sorted(found for found in beside if found.is_file())
+    return [path, *_named(path)] if suffix in HEADERS else [path]
+
+
+def _named(path: Path) -> list[Path]:
+    """Return the file of voxels that a header names, if it is there."""
+    with path.open("rb") as file:
+        names = NAMED.findall(file.read(HEADER_BYTES).partition(b"\n\n")[0])
+    beside = [path.parent / os.fsdecode(name) for name in names[:1] if name.upper() != b"LOCAL"]
+    return [found for found in beside if found.is_file()]
 
 
 class Digests:
@@ -79,7 +91,7 @@ class Digests:
         if files == [path]:
             return self._file(path)
         parent = path if path.is_dir() else path.parent
-        parts = [f"{file.relative_to(parent).as_posix()}\0{self._file(file)}" for file in files]
+        parts = [f"{os.path.relpath(file, parent)}\0{self._file(file)}" for file in files]
         return hashlib.sha256("\n".join(parts).encode()).hexdigest()
 
     def _file(self, path: Path) -> str:

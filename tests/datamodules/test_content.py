@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from medvlm.datamodules import content
-from medvlm.datamodules.content import Digests
+from medvlm.datamodules.content import Digests, image_files
 from medvlm.study import ImageError
 
 
@@ -68,12 +68,28 @@ def test_a_file_that_may_still_change_is_hashed_each_time(tmp_path: Path, monkey
     assert not (tmp_path / "journal").exists()
 
 
-def test_a_header_without_pixels_changes_with_the_file_beside_it(tmp_path: Path) -> None:
-    (tmp_path / "a.mhd").write_text("ElementDataFile = a.raw")
-    (tmp_path / "a.raw").write_bytes(b"1")
-    before = Digests()(tmp_path / "a.mhd")
-    (tmp_path / "a.raw").write_bytes(b"2")
-    assert Digests()(tmp_path / "a.mhd") != before
+@pytest.mark.parametrize(
+    ("header", "text", "voxels"),
+    [
+        ("a.mhd", "NDims = 3\nElementDataFile = other.raw\n", "other.raw"),
+        ("a.nhdr", "NRRD0004\ntype: short\ndata file: b.raw.gz\n", "b.raw.gz"),
+        ("a.hdr", "binary", "a.img"),
+        ("a.img", "binary", "a.hdr"),
+    ],
+)
+def test_a_header_changes_with_the_file_of_its_voxels(tmp_path: Path, header: str, text: str, voxels: str) -> None:
+    (tmp_path / header).write_text(text)
+    (tmp_path / voxels).write_bytes(b"1")
+    before = Digests()(tmp_path / header)
+    (tmp_path / "stranger").write_bytes(b"1")
+    assert Digests()(tmp_path / header) == before
+    (tmp_path / voxels).write_bytes(b"2")
+    assert Digests()(tmp_path / header) != before
+
+
+def test_a_header_with_its_own_voxels_is_one_file(tmp_path: Path) -> None:
+    (tmp_path / "a.mha").write_bytes(b"ElementDataFile = LOCAL\nabc")
+    assert image_files(tmp_path / "a.mha") == [tmp_path / "a.mha"]
 
 
 def test_a_folder_is_named_by_its_files_and_an_absent_one_refused(tmp_path: Path) -> None:
