@@ -11,7 +11,7 @@ extent     diameters, fluid heights, rim widths; the heart's excess   radius of 
 confounder round dense things of 16 to 26 mm in front of the ribs     apoptotic bodies: dark as mitoses, round and small
 ========== ========================================================== =================================================
 
-Confounders are no findings: a nodule is larger (29 mm or more while ``extent`` is 1) and lies in the lung of the volume,
+Confounders are no findings: a nodule is larger (29 mm or more while ``extent`` is 1) and lies in the lung of a volume,
 a mitosis is a plate. The defaults change nothing: a phantom without knobs is the same to the bit as before there were
 any. The heart is seen by its width alone, so ``contrast`` leaves it as it is. PHANTOM - NOT A PATIENT.
 """
