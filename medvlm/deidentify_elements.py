@@ -83,7 +83,7 @@ def words(text: str) -> list[str]:
 
 
 def naming_words(dataset: Dataset) -> Iterator[str]:
-    """Words of four letters or more that name the patient or another person, in this data set or its items.
+    """Words of three letters (four digits) or more that name a person, in a data set or its items.
 
     Args:
         dataset: As it was read.
@@ -94,7 +94,7 @@ def naming_words(dataset: Dataset) -> Iterator[str]:
                 yield from naming_words(item)
         elif element.VR == "PN" or element.keyword in IDENTIFYING:
             found = (word for text in texts(element) for word in words(text))
-            yield from (word for word in found if len(word) > 3 and word not in _COMMON)
+            yield from (word for word in found if len(word) > 2 + word.isdigit() and word not in _COMMON)
 
 
 def characteristic(element: DataElement) -> str | None:

@@ -15,7 +15,6 @@ Verdict = Literal["clean", "quarantine", "refused"]
 _SECONDARY = "1.2.840.10008.5.1.4.1.1.7"
 _UIDS = ("StudyInstanceUID", "SeriesInstanceUID", "SOPInstanceUID")
 _REFUSED = {
-    "1.2.840.10008.1.3.10": "a DICOMDIR: it lists files by their old names",
     "1.2.840.10008.5.1.4.1.1.66": "raw data: what its bytes hold is unknown",
     "1.2.840.10008.5.1.4.1.1.104.1": "an encapsulated PDF: its text cannot be cleaned",
     "1.2.840.10008.5.1.4.1.1.104.2": "an encapsulated CDA document: its text cannot be cleaned",
@@ -68,6 +67,8 @@ def risk_of(dataset: Dataset) -> Risk:
 
 def _refusal(dataset: Dataset) -> str:
     storage = _text(dataset, "SOPClassUID")
+    if "DirectoryRecordSequence" in dataset:
+        return "a DICOMDIR: it lists files by their old names"
     if storage in _REFUSED:
         return _REFUSED[storage]
     if "EncapsulatedDocument" in dataset:

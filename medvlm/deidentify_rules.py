@@ -36,6 +36,7 @@ _OWN: dict[int, Action] = {
     0x00100010: "patient",  # Patient's Name
     0x00100020: "patient",  # Patient ID
     0x00100030: "empty",  # Patient's Birth Date
+    0x00100032: "remove",  # Patient's Birth Time
     0x001021D0: "remove",  # Last Menstrual Date
     0x00080051: "remove",  # Issuer of Accession Number Sequence
     0x00081110: "remove",  # Referenced Study Sequence
@@ -45,6 +46,8 @@ _OWN: dict[int, Action] = {
     0x00400555: "empty",  # Acquisition Context Sequence
     0x00400562: "empty",  # Issuer of the Specimen Identifier Sequence
     0x00409210: "label",  # LUT Label
+    0x0040DB06: "remove",  # Template Version, a date of no patient
+    0x0040DB07: "remove",  # Template Local Version
     TEXT_VALUE: "dummy",  # Text Value of a structured report
     0x00209056: "label",  # Stack ID
     0x00480106: "label",  # Optical Path Identifier
@@ -126,7 +129,7 @@ def action_of(tag: BaseTag, vr: str, *, keep_characteristics: bool = False) -> A
     if vr == "SQ":  # sequences of a report or a drawing are cleaned item by item
         return "clean" if action in ("dummy", "value") else action
     if vr == "UI":
-        return "uid"
+        return "remove" if action == "remove" else "uid"
     if vr in ("DA", "DT", "TM"):  # option Retain Longitudinal Temporal Information With Modified Dates
         return "date"
     return action

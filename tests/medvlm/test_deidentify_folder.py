@@ -89,6 +89,7 @@ def listing(folder: Path) -> dict[str, bytes]:
         ({"SOPClassUID": RawDataStorage}, "refused", "raw data"),
         ({"SOPClassUID": "1.2.840.113619.4.26"}, "refused", "private SOP class"),
         ({"SOPClassUID": None}, "refused", "no SOP class"),
+        ({"SOPClassUID": None, "DirectoryRecordSequence": []}, "refused", "DICOMDIR"),
         ({"StudyInstanceUID": None}, "refused", "no StudyInstanceUID"),
         ({"Modality": "US", "PixelData": None}, "clean", ""),
     ],

@@ -41,3 +41,26 @@ def test_an_absent_file_is_one_line_without_a_traceback(tmp_path: Path) -> None:
     assert done.returncode == 1
     assert done.stderr.count("\n") == 1
     assert "none.jsonl does not exist" in done.stderr
+
+
+def test_every_verb_describes_itself() -> None:
+    from medvlm.convert_command import VERBS
+
+    for verb in VERBS:
+        done = run(verb, "--help")
+        assert (done.returncode, done.stderr) == (0, "")
+        assert done.stdout.startswith(f"usage: medvlm convert {verb}")
+
+
+def test_a_verb_loads_no_other() -> None:
+    code = (
+        "import sys; from medvlm.convert_command import main\ntry: main(['check', '-h'])\nfinally: print(*sys.modules)"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert not {"torch", "pydicom", "medvlm.deidentify_command", "medvlm.show"} & set(done.stdout.split())
+
+
+def test_an_unknown_verb_lists_them() -> None:
+    done = run("shwo")
+    assert done.returncode == 2
+    assert "deidentify" in done.stderr
