@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from medvlm.datamodules.readers import read_image
 from medvlm.datamodules.readers.nifti import read_nifti
 from medvlm.resampling import resample_window
 from medvlm.study import Image
@@ -19,17 +20,22 @@ from tools.bench.data_rows import Row, compare
 
 SHAPE, OWN, WANTED = (200, 512, 512), (1.5, 0.7, 0.7), (2.0, 1.0, 1.0)
 LIMITS = (-1024.0, 1024.0)
+SLICES = 100
 
 
 def measure(repeats: int) -> list[Row]:
-    """Measure both; the volume is made here.
+    """Measure all; the volume is made here.
 
     Args:
         repeats: Timed runs of each side.
     """
     voxels = _volume()
     with tempfile.TemporaryDirectory() as folder:
-        return [_resample(voxels, repeats), _unpack(voxels, Path(folder), repeats)]
+        return [
+            _resample(voxels, repeats),
+            _read(voxels, Path(folder), repeats),
+            _unpack(voxels, Path(folder), repeats),
+        ]
 
 
 def _volume() -> NDArray[np.int16]:
@@ -78,6 +84,46 @@ def _memory(image: Image) -> str:
     peak = tracemalloc.get_traced_memory()[1]
     tracemalloc.stop()
     return f"peak {peak / result.nbytes:.2f} times the result (asked for: 1.3 and a slab)"
+
+
+def _read(voxels: NDArray[np.int16], folder: Path, repeats: int) -> Row:
+    """A folder of slices without compression; the peer sorts by position and checks nothing else."""
+    import pydicom
+    from pydicom.dataset import Dataset, FileMetaDataset
+    from pydicom.uid import UID, CTImageStorage, ExplicitVRLittleEndian
+
+    series = folder / "series"
+    series.mkdir()
+    for index, plane in enumerate(voxels[:SLICES]):
+        file = Dataset()
+        file.file_meta = FileMetaDataset()
+        file.file_meta.TransferSyntaxUID = ExplicitVRLittleEndian
+        file.SOPClassUID = file.file_meta.MediaStorageSOPClassUID = CTImageStorage
+        file.SOPInstanceUID = file.file_meta.MediaStorageSOPInstanceUID = UID(f"2.25.{index + 1}")
+        file.StudyInstanceUID, file.SeriesInstanceUID, file.Modality = "2.25.1000", "2.25.1001", "CT"
+        file.Rows, file.Columns = SHAPE[1:]
+        file.SamplesPerPixel, file.PhotometricInterpretation = 1, "MONOCHROME2"
+        file.BitsAllocated, file.BitsStored, file.HighBit, file.PixelRepresentation = 16, 16, 15, 1
+        file.ImagePositionPatient, file.ImageOrientationPatient = [0, 0, 1.5 * index], [1, 0, 0, 0, 1, 0]
+        file.PixelSpacing, file.RescaleSlope, file.RescaleIntercept = [0.7, 0.7], 1, 0
+        file.PixelData = plane.tobytes()
+        file.save_as(series / f"{index:03d}.dcm", enforce_file_format=True)
+
+    def peer() -> NDArray[np.float32]:
+        slices = sorted(map(pydicom.dcmread, series.iterdir()), key=lambda one: float(one.ImagePositionPatient[2]))
+        return np.stack(
+            [one.pixel_array.astype(np.float32) * one.RescaleSlope + one.RescaleIntercept for one in slices]
+        )
+
+    return compare(
+        f"a folder of {SLICES} uncompressed CT slices to a volume",
+        lambda: read_image(series),
+        peer,
+        peer_name=f"pydicom {version('pydicom')}",
+        repeats=repeats,
+        difference=lambda ours, theirs: float(np.abs(theirs - ours.array).max()),
+        remark="ours checks geometry, chooses the series and returns int16; the peer sorts by position",
+    )
 
 
 def _unpack(voxels: NDArray[np.int16], folder: Path, repeats: int) -> Row:

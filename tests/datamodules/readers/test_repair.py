@@ -6,6 +6,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
+import highdicom
 import numpy as np
 import pydicom
 import pytest
@@ -64,6 +65,45 @@ def test_both_repairs_put_every_voxel_in_its_place(
     np.testing.assert_allclose(
         theirs.array[inner].astype(float), ours.array[inner], atol=3
     )  # half a pixel of 5, rounded
+
+
+@pytest.mark.parametrize(
+    ("depths", "slope", "named"),
+    [
+        (EVEN, 0.0, ""),
+        (EVEN, 0.35, "gantry tilt of 19.3 degrees"),
+        (UNEVEN, 0.0, "uneven spacing: 2 mm"),
+        (EVEN[:5] + EVEN[6:], 0.0, "missing slices: 1 in 1 gaps"),
+        (EVEN[:5] + EVEN[4:], 0.0, "duplicate positions: 1"),
+        ([0.0, 3.0, 6.0, 9.05], 0.0, ""),
+    ],
+)
+def test_what_highdicom_refuses_is_refused_by_name(
+    write_series: Any, depths: list[float], slope: float, named: str
+) -> None:
+    folder = irregular(write_series, depths, slope, FrameOfReferenceUID="1.2.8")
+    slices = [pydicom.dcmread(path) for path in folder.iterdir()]
+    if named:
+        with pytest.raises(GeometryError, match=named):
+            read_image(folder)
+        with pytest.raises(ValueError, match=r".+"):
+            highdicom.get_volume_from_series(slices)
+    else:
+        theirs = highdicom.get_volume_from_series(slices, dtype=np.int16, rtol=0.02)
+        upright: Any = theirs.to_patient_orientation("HPL")
+        np.testing.assert_array_equal(turned(read_image(folder), "SPL").array, upright.array)
+        np.testing.assert_allclose(read_image(folder).spacing, theirs.spacing, rtol=0.01)
+
+
+def test_mixed_orientation_is_refused_as_highdicom_refuses_it(write_series: Any) -> None:
+    folder = irregular(write_series, EVEN, 0.0, FrameOfReferenceUID="1.2.8")
+    odd = pydicom.dcmread(folder / "004.dcm")
+    odd.ImageOrientationPatient = [1, 0, 0, 0, 0, -1]
+    odd.save_as(folder / "004.dcm")
+    with pytest.raises(GeometryError, match=r"mixed orientation: 2 directions \(11, 1 slices\)"):
+        read_image(folder, repair=True)
+    with pytest.raises(ValueError, match=r".+"):
+        highdicom.get_volume_from_series([pydicom.dcmread(path) for path in folder.iterdir()])
 
 
 def test_the_real_head_has_as_much_bone_either_way(data: Path) -> None:
