@@ -31,6 +31,8 @@ TITLE = "CXReasonBench"
 TASKS = "dx_by_dicoms.json"
 STAGES = ("init", "stage1", "stage1.5", "stage2", "stage3", "stage4")
 OPTIONAL = ("stage1.5",)
+DICOM_NAME = re.compile(r"[\w.-]{1,128}")
+NAME = re.compile(r"[A-Za-z0-9._-]{1,128}")
 PATIENT = re.compile(r"(?:^|/)p\d\d/p(\d+)/s\d+/")
 
 
@@ -103,7 +105,10 @@ def _conversations(path: Path) -> Iterator[_Asked | UnusableRecordError]:
         raise SampleError(f"{path}: expected an object {{task: [dicom, ...]}}")
     for task, names in tasks.items():
         for name in names:
-            yield from _conversation(path.parent / "qa" / task / "path1", task, str(name))
+            if NAME.fullmatch(task):
+                yield from _conversation(path.parent / "qa" / task / "path1", task, str(name))
+            else:
+                yield UnusableRecordError(str(name), "task is no name of a folder", task)
 
 
 def _conversation(folder: Path, task: str, name: str) -> Iterator[_Asked | UnusableRecordError]:
@@ -112,7 +117,7 @@ def _conversation(folder: Path, task: str, name: str) -> Iterator[_Asked | Unusa
     before: tuple[tuple[str, str], ...] = ()
     for stage in STAGES:
         where = f"{task}-{name}-{stage}"
-        found = sorted((folder / stage).glob(f"*/{name}.json")) if Path(name).name == name else []
+        found = sorted((folder / stage).glob(f"*/{name}.json")) if DICOM_NAME.fullmatch(name) else []
         if not found and stage in OPTIONAL:
             continue
         try:
