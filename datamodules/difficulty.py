@@ -1,15 +1,19 @@
 """Questions of a chosen difficulty, by how often a model answered them right.
 
-Difficulty is a file ``{"id": rate, ...}`` of the training split. Kept are questions with ``low < rate < high``: what a
-model always or never answers teaches GRPO nothing (MedVLThinker, Huang et al. 2025, drops both ends). Stages with other
-bounds make a curriculum.
+Difficulty is a file ``{"id": rate, ...}`` of the training split, or the folder of rollouts of a GRPO run: then the
+rate of a question is its mean accuracy over all of its completions. Kept are questions with ``low < rate < high``: what
+a model always or never answers teaches GRPO nothing (MedVLThinker, Huang et al. 2025, drops both ends). Stages with
+other bounds make a curriculum.
 """
 
 from __future__ import annotations
 
 import json
+from collections import defaultdict
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
+from statistics import fmean
+from typing import Any
 
 from medvlm.study import Sample, SampleError
 
@@ -17,22 +21,46 @@ from .sets.records import LoadReport
 
 
 def read_rates(path: Path | str) -> dict[str, float]:
-    """Read pass rates: one JSON object of numbers from 0 to 1 by sample id.
+    """Read pass rates: one JSON object of numbers from 0 to 1 by sample id, or a folder of rollouts.
 
     Raises:
         SampleError: If the file holds anything else; the message names the first wrong entry.
         FileNotFoundError: If it is absent.
     """
-    try:
-        found = json.loads(Path(path).read_text(encoding="utf-8"))
-    except ValueError as error:
-        raise SampleError(f'{path}: expected {{"id": rate, ...}}, found no valid JSON: {error}') from None
+    path = Path(path)
+    if path.is_dir():
+        return _rates_of_rollouts(path)
+    found = _json(path.read_text(encoding="utf-8"), str(path))
     if not isinstance(found, dict):
         raise SampleError(f'{path}: expected {{"id": rate, ...}}, found {type(found).__name__}')
     for name, rate in found.items():
         if isinstance(rate, bool) or not isinstance(rate, int | float) or not 0 <= rate <= 1:
             raise SampleError(f"{path}: the rate of {name!r} is {rate!r}, expected a number from 0 to 1")
     return found
+
+
+def _json(text: str, where: str) -> Any:
+    try:
+        return json.loads(text)
+    except ValueError as error:
+        raise SampleError(f'{where}: expected {{"id": rate, ...}}, found no valid JSON: {error}') from None
+
+
+def _rates_of_rollouts(folder: Path) -> dict[str, float]:
+    """Average the accuracy of each question's completions over ``step-*.jsonl``."""
+    seen: dict[str, list[float]] = defaultdict(list)
+    for path in sorted(folder.glob("step-*.jsonl")):
+        for number, line in enumerate(path.read_text(encoding="utf-8").splitlines(), start=1):
+            rollout = _json(line, f"{path} line {number}")
+            try:
+                name, accuracy = rollout["sample"], rollout["parts"]["accuracy"]
+            except (KeyError, TypeError):
+                raise SampleError(f"{path} line {number}: no rollout with an accuracy; was that reward used?") from None
+            if accuracy is not None:
+                seen[name].append(float(accuracy))
+    if not seen:
+        raise SampleError(f"{folder}: no rollouts (step-*.jsonl) with an accuracy; give a file of rates instead")
+    return {name: fmean(values) for name, values in seen.items()}
 
 
 def keep_between(

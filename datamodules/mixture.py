@@ -36,7 +36,7 @@ class Part:
         weight: Its weight, above 0.
         cap: Most groups of it in an epoch; None for no limit.
         options: What the set itself takes.
-        rates: File of pass rates by the set's own sample ids; None keeps all questions.
+        rates: File of pass rates by sample id, or folder of rollouts (:mod:`.difficulty`); None keeps all questions.
         low: Questions with this rate or less are left out.
         high: Questions with this rate or more are left out.
     """
@@ -74,7 +74,8 @@ class Part:
         """
         samples = load_set(self.set, self.root, split, report=report, **{**options, **self.options})
         if self.rates is not None and split == "train":
-            samples = keep_between(samples, read_rates(self.rates), self.low, self.high, report, str(self.rates))
+            rates = {name.removeprefix(f"{self.title}:"): rate for name, rate in read_rates(self.rates).items()}
+            samples = keep_between(samples, rates, self.low, self.high, report, str(self.rates))
         for sample in samples:
             categories = {"set": self.title, **sample.categories}
             yield replace(sample, id=f"{self.title}:{sample.id}", categories=categories)

@@ -127,6 +127,21 @@ def test_questions_that_are_always_or_never_answered_are_left_out(tmp_path: Path
     assert report.kept == 2
 
 
+def test_the_rollouts_of_an_earlier_run_are_rates(tmp_path: Path) -> None:
+    folder = tmp_path / "rollouts"
+    folder.mkdir()
+    rollouts = [("own:0-0", 1.0), ("own:0-0", 0.0), ("own:0-1", 1.0), ("own:1-0", None), ("own:1-1", 0.0)]
+    for step in (1, 2):
+        lines = [json.dumps({"sample": name, "parts": {"accuracy": value}}) for name, value in rollouts]
+        (folder / f"step-{step:06d}.jsonl").write_text("\n".join(lines))
+    assert read_rates(folder) == {"own:0-0": 0.5, "own:0-1": 1.0, "own:1-1": 0.0}
+    data = study(Mixture((Part("jsonl", write(tmp_path, "a", 2), "own", rates=folder),)))
+    assert [sample.id for sample in data.samples["train"]] == ["own:0-0"]
+    (folder / "step-000003.jsonl").write_text('{"sample": "x", "parts": {"format": 1}}')
+    with pytest.raises(SampleError, match=r"step-000003\.jsonl line 1: no rollout with an accuracy"):
+        read_rates(folder)
+
+
 def test_rates_of_other_questions_and_wrong_rates_are_refused(tmp_path: Path) -> None:
     path = tmp_path / "rates.json"
     part = Part("jsonl", write(tmp_path, "a", 1), rates=path)
