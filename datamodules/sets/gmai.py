@@ -13,7 +13,6 @@ letter of the answer counts all five. Two questions on equal images share a grou
 from __future__ import annotations
 
 import base64
-import binascii
 import csv
 import json
 import os
@@ -119,7 +118,7 @@ def _name(cell: str, folder: Path) -> str:
     """Write the image of a cell, and return its name; empty for a cell that holds none."""
     try:
         data = base64.b64decode(cell, validate=True)
-    except binascii.Error:
+    except ValueError:  # binascii.Error is one
         return ""
     return write_image(folder, data) if data else ""
 

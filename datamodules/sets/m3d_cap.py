@@ -23,7 +23,7 @@ from typing import Any
 from medvlm.study import ImageRef, Sample, SampleError
 
 from .cards import SetCard
-from .records import Absent, LoadReport, as_record, collect, find_file, inside
+from .records import Absent, LoadReport, as_record, collect, find_file, inside, is_there
 from .row import Row, known_split
 
 KEYS = {"train": "train", "validate": "validation", "test": "test"}
@@ -75,7 +75,7 @@ def _sample(row: Row, root: Path) -> Sample:
     name, text = row.need("image"), row.need("text")
     if text.endswith(".txt"):
         path = inside(root, text, row.where)
-        text = path.read_text(encoding="utf-8", errors="replace").strip() if path.is_file() else ""
+        text = path.read_text(encoding="utf-8", errors="replace").strip() if is_there(path) and path.is_file() else ""
     if not text:
         raise row.refuse("no text: the file of the caption is absent or empty")
     return Sample(
@@ -94,7 +94,7 @@ def volume_of(row: Row, root: Path, name: str) -> ImageRef:
     """Return a volume of M3D-Cap: the prepared file, or the folder of slices if only that is there."""
     volume = row.image(root, name, volume=True)
     slices = row.image(root, name.removesuffix(".npy").replace("M3D_Cap_npy", "M3D_Cap"), volume=True)
-    return slices if not volume.path.exists() and slices.path.is_dir() else volume
+    return slices if not is_there(volume.path) and is_there(slices.path) else volume
 
 
 def case_of(name: str) -> str:

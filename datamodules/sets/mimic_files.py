@@ -18,7 +18,7 @@ from pathlib import Path
 from medvlm.study import SampleError
 
 from .labels import states_of
-from .records import UnusableRecordError, find_file
+from .records import UnusableRecordError, find_file, is_there
 from .table import read_table
 
 ZIP = "mimic-cxr-reports.zip"
@@ -192,7 +192,7 @@ class Reports:
         name = f"{study.folder}.txt"
         if self.path.is_dir():
             paths = (self.path / name, self.path / "files" / name)
-            return next((path.read_text(encoding="utf-8", errors="replace") for path in paths if path.is_file()), None)
+            return next((path.read_text(encoding="utf-8", errors="replace") for path in paths if is_there(path)), None)
         try:
             archive = self._open()
             return archive.read(self._prefix + name).decode("utf-8", errors="replace")

@@ -21,7 +21,7 @@ from medvlm.study import ImageRef, Sample, SampleError
 
 from .cards import SetCard
 from .choices import LETTERED, choice_answer, without_letters
-from .records import Absent, LoadReport, as_record, collect, find_file, one_of
+from .records import Absent, LoadReport, as_record, collect, find_file, is_there, one_of
 from .row import Row, known_split
 
 
@@ -75,7 +75,10 @@ def _read(path: Path, wanted: Mapping[str, str], parts: tuple[str, ...]) -> Iter
         one_of("part", part, data)
     for part in parts or data:
         for split, name in wanted.items():
-            for number, record in enumerate(data[part].get(name) or ()):
+            records = data[part].get(name) or []
+            if not isinstance(records, list):
+                raise SampleError(f"{path}: {part} {name}: expected a list, found {type(records).__name__}")
+            for number, record in enumerate(records):
                 yield part, number, record, split
 
 
@@ -106,10 +109,10 @@ def _image(row: Row, root: Path, name: str) -> ImageRef:
     """Return the picture under its own name, or under that of its source if only that is there."""
     own = row.image(root / "images", name)
     source = row.text("source_img")
-    if own.path.exists() or not source:
+    if is_there(own.path) or not source:
         return own
     other = row.image(root, source)
-    return other if other.path.exists() else own
+    return other if is_there(other.path) else own
 
 
 CARD = SetCard(

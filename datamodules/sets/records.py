@@ -113,7 +113,7 @@ def collect(
             report.skip(sample.id, "id used twice")
             continue
         seen.add(sample.id)
-        missing = not all(image.path.exists() for image in sample.images)
+        missing = not all(is_there(image.path) for image in sample.images)
         report.absent_images += missing
         if missing and absent == "skip":
             report.skip(sample.id, "image absent")
@@ -122,6 +122,14 @@ def collect(
         yield sample
     if not report.kept:
         raise SampleError(f"{name}: no usable sample; {report.summary()}")
+
+
+def is_there(path: Path) -> bool:
+    """Say whether a path leads to a file or folder; one that no system can have, or may not look at, is not there."""
+    try:
+        return path.exists()
+    except OSError:
+        return False
 
 
 def field_text(record: Mapping[str, Any], key: str, where: str) -> str:

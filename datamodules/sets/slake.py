@@ -70,7 +70,7 @@ def load_slake(
         return _sample(row, paths[row.split].parent / "imgs")
 
     # a record whose language cannot be read is given too, to be counted
-    wanted = {*languages, None}
+    wanted = (*languages, None)
     rows = rows_of(paths, read_records)
     kept = (row for row in rows if isinstance(row, UnusableRecordError) or row.fields.get("q_lang") in wanted)
     return collect(kept, make, name=f"{CARD.title} {split}", report=report, absent=absent)

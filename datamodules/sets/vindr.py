@@ -20,7 +20,7 @@ from medvlm.study import Sample
 
 from .boxes import Box, Several, as_shares, known_several, merge_readers, numbers, one_box
 from .cards import SetCard
-from .records import Absent, LoadReport, UnusableRecordError, collect
+from .records import Absent, LoadReport, UnusableRecordError, collect, is_there
 from .row import Row, rows_of, split_files
 from .table import read_table
 
@@ -115,7 +115,7 @@ def _inside(box: Box) -> Box:
 
 def _size(path: Path, row: Row) -> tuple[int, int]:
     """Return width and height of a file, or refuse the record."""
-    if not path.is_file():
+    if not is_there(path):
         raise row.refuse("image absent, and with it the size that its boxes need")
     size = dicom_size(path)
     if size is None:
