@@ -76,7 +76,7 @@ class MedVLMImageProcessor(BaseImageProcessor):
         study = as_image(image)
         values = torch.from_numpy(choose_recipe(study, self.intensity_recipes).apply(study))
         mean, std = torch.tensor(self.image_mean)[:, None, None], torch.tensor(self.image_std)[:, None, None]
-        return (values - mean) / std
+        return values.sub_(mean).div_(std)
 
     def preprocess(
         self, images: Pixels | Sequence[Pixels], *, return_tensors: str | None = None, **kwargs: Any

@@ -221,7 +221,7 @@ def _decode_j2k(piece: bytes, form: Form, stream: Codestream | None, reduce: int
     if stream is None:
         raise ValueError("JPEG 2000 without a header")
     if reduce:
-        small = shrink_jpeg2000(piece, stream, reduce, form.high_throughput)
+        small = shrink_jpeg2000(piece, stream, reduce, form.high_throughput, form.stored)
         return centered(small, (form.rows, form.columns), reduce, wavelet=True)
     # OpenJPH wraps what a lossy wavelet carries beyond the range, OpenJPEG clips it
     if form.high_throughput and stream.lossless:

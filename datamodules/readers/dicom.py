@@ -27,7 +27,7 @@ from .display import apply_modality_lut, apply_voi, is_inverted, unit_of, window
 from .frames import stack_frames
 from .inflate import refuse_inflated
 from .objects import class_of, is_video, note_of, why_no_image
-from .reduced import fitting
+from .reduced import halve, reduction
 from .values import plane_letters, spacing_of, whole
 
 _LITTLE = (ImplicitVRLittleEndian, ExplicitVRLittleEndian, DeflatedExplicitVRLittleEndian)
@@ -61,15 +61,15 @@ def read_dicom(path: Path, *, modality: str | None = None, size: tuple[int, int]
     Args:
         path: The file.
         modality: What it is, where the file does not say.
-        size: Height and width that the caller needs at least; a single frame whose codestream holds smaller images is
-            then decoded at the smallest of them that is no smaller, which a note says. None decodes the whole.
+        size: Height and width that the caller needs at least; a single plane is then halved as often as it stays no
+            smaller, while decoding where its codestream holds smaller images, else by means of pixels. A note says
+            so. None gives the whole.
 
     Raises:
         ImageError: If it holds no image, is broken, or needs a decoder that is not installed.
     """
     refuse_size(str(path), path.stat().st_size, what="content")
-    data = path.read_bytes()
-    return image_of(open_dicom(data, str(path), _TAGS), data, str(path), modality, size)
+    return image_of(open_dicom(path, str(path), _TAGS), path, str(path), modality, size)
 
 
 def open_dicom(data: bytes | Path, name: str, tags: tuple[str, ...], *, header: bool = False) -> Dataset:
@@ -102,13 +102,13 @@ def open_dicom(data: bytes | Path, name: str, tags: tuple[str, ...], *, header: 
 
 
 def image_of(
-    dataset: Dataset, data: bytes, name: str, modality: str | None, size: tuple[int, int] | None = None
+    dataset: Dataset, data: bytes | Path, name: str, modality: str | None, size: tuple[int, int] | None = None
 ) -> Image:
     """Make an image of a parsed DICOM file.
 
     Args:
         dataset: The attributes and pixels.
-        data: The bytes of the file, to name a source that has no UID.
+        data: The file or its bytes, to name a source that has no UID.
         name: What to call it in errors.
         modality: What it is, where the file does not say.
         size: Height and width that are needed at least; None for all.
@@ -126,7 +126,9 @@ def image_of(
         raise ImageError(f"{name}: its pixels cannot be interpreted ({_brief(error)}).") from error
 
 
-def _interpret(dataset: Dataset, data: bytes, name: str, modality: str | None, size: tuple[int, int] | None) -> Image:
+def _interpret(
+    dataset: Dataset, data: bytes | Path, name: str, modality: str | None, size: tuple[int, int] | None
+) -> Image:
     stored, reduced = stored_values(dataset, name, size)
     photometric = str(dataset.get("PhotometricInterpretation") or "")
     own = str(dataset.get("Modality") or "") or modality or "OT"
@@ -135,7 +137,7 @@ def _interpret(dataset: Dataset, data: bytes, name: str, modality: str | None, s
     spacing, more = spacing_of(dataset)
     if reduced:
         own_size, spacing = _scaled(dataset, spacing, reduced)
-        more += (f"decoded at {own_size[0]} x {own_size[1]}, a 1/{2**reduced} of {dataset.Rows} x {dataset.Columns}",)
+        more += (f"read at {own_size[0]} x {own_size[1]}, 1/{2**reduced} of {dataset.Rows} x {dataset.Columns}",)
     frames = "t" if int(dataset.get("NumberOfFrames") or 1) > 1 else ""
     if not frames and stored.ndim > 2 + (dataset.SamplesPerPixel == 3):
         stored = stored[0]
@@ -145,7 +147,7 @@ def _interpret(dataset: Dataset, data: bytes, name: str, modality: str | None, s
         modality=own,
         spacing=spacing,
         orientation=plane_letters(dataset),
-        source=fingerprint("dicom", str(uid).encode()) if uid else fingerprint("file", data),
+        source=fingerprint("dicom", str(uid).encode()) if uid else fingerprint("file", _bytes(data)),
         notes=notes + more + note_of(dataset),
     )
     if photometric.startswith("MONOCHROME"):
@@ -154,6 +156,10 @@ def _interpret(dataset: Dataset, data: bytes, name: str, modality: str | None, s
     if photometric == "PALETTE COLOR" or (stored.shape[-1] == 3 and photometric.startswith(("RGB", "YBR"))):
         return as_color(image, dataset)
     raise ImageError(f"{name}: photometric interpretation {photometric or 'absent'!r} is not supported.")
+
+
+def _bytes(data: bytes | Path) -> bytes:
+    return data.read_bytes() if isinstance(data, Path) else data
 
 
 def _scaled(
@@ -175,7 +181,7 @@ def stored_values(dataset: Dataset, name: str, size: tuple[int, int] | None = No
         size: Height and width that are needed at least; None for all.
 
     Returns:
-        Stored values, and how many times their size was halved while decoding.
+        Stored values, and how many times their size was halved.
 
     Raises:
         ImageError: If there are none, too few, too many, or no decoder for them.
@@ -194,11 +200,12 @@ def stored_values(dataset: Dataset, name: str, size: tuple[int, int] | None = No
         needed, held = (count * bits + 7) // 8, len(dataset[keyword].value)
         if held < needed:
             raise ImageError(f"{name}: truncated, {held:,} of {needed:,} bytes of pixels are there.")
+    reduce = reduction(dataset, size)
     if keyword == "PixelData" and samples == 1 and bits in (8, 16) and syntax in _LITTLE:
-        return _native(dataset, count), 0
+        return halve(_native(dataset, count), reduce), reduce
     try:
-        reduce = fitting(dataset.Rows, dataset.Columns, size) if size and frames == 1 else 0
-        return decode_frames(dataset, reduce=reduce) or (np.asarray(pixel_array(dataset)), 0)
+        array, made = decode_frames(dataset, reduce=reduce) or (np.asarray(pixel_array(dataset)), 0)
+        return halve(array, reduce - made), reduce
     except DICOM_ERRORS as error:
         raise ImageError(f"{name}: its {syntax.name} pixels cannot be decoded ({_brief(error)}).") from error
 
@@ -215,7 +222,7 @@ def _native(dataset: Dataset, count: int) -> Array:
         stored, high = size, size - 1
     signed = dataset.get("PixelRepresentation") == 1
     array = np.frombuffer(dataset.PixelData, f"<{'i' if signed else 'u'}{size // 8}", count)
-    if stored < size:
+    if stored < size and (signed or high + 1 != stored or (array.size and array.max() >> stored)):
         array = (array << (size - 1 - high)) >> (size - stored)
     shape: tuple[int, ...] = (dataset.Rows, dataset.Columns)
     frames = int(dataset.get("NumberOfFrames") or 1)

@@ -113,7 +113,7 @@ def _convert(
         array, more = _pixels(picture)
     if reduce:
         own = " x ".join(map(str, array.shape[:2]))
-        notes += (f"decoded at {own}, a 1/{2**reduce} of {height} x {width}",)
+        notes += (f"read at {own}, 1/{2**reduce} of {height} x {width}",)
         array = centered(array, (height, width), reduce, wavelet=False)
     array, turned = _turn(array, picture)
     return _image(array, modality, source or fingerprint("array", array.tobytes()), notes + more + turned)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 
 import numpy as np
+from pydicom import Dataset
 
 from .codestreams import Codestream
 from .common import Array
@@ -26,6 +27,47 @@ def fitting(height: int, width: int, size: tuple[int, int]) -> int:
     while min(height, width) > 1 and -(-height >> (halvings + 1)) >= size[0] and -(-width >> (halvings + 1)) >= size[1]:
         halvings += 1
     return halvings
+
+
+def reduction(dataset: Dataset, size: tuple[int, int] | None) -> int:
+    """How many times the size of an image may be halved for a caller who needs less of it.
+
+    Only what lies on a scale is made smaller, and only single planes: the geometry of frames stays that of the file.
+
+    Args:
+        dataset: The image.
+        size: Height and width that are needed at least; None for all.
+    """
+    photometric = str(dataset.get("PhotometricInterpretation") or "")
+    if size is None or not photometric.startswith(("MONOCHROME", "RGB", "YBR")) or dataset.get("Modality") == "SEG":
+        return 0
+    if dataset.get("BitsAllocated") not in (8, 16) or int(dataset.get("NumberOfFrames") or 1) > 1:
+        return 0
+    return fitting(int(dataset.get("Rows") or 1), int(dataset.get("Columns") or 1), size)
+
+
+def halve(array: Array, times: int) -> Array:
+    """Make an image smaller by means of 2 x 2 pixels, repeatedly.
+
+    Args:
+        array: (H, W) or (H, W, 3), of 8 or 16 bits.
+        times: How many times.
+
+    Returns:
+        Means, rounded, sides rounded up.
+    """
+    import cv2
+
+    if not times:
+        return array
+    small = array
+    for _ in range(times):
+        height, width = small.shape[:2]
+        if height % 2 or width % 2:
+            small = np.asarray(cv2.copyMakeBorder(small, 0, height % 2, 0, width % 2, cv2.BORDER_REPLICATE))
+        half = (small.shape[1] // 2, small.shape[0] // 2)
+        small = np.asarray(cv2.resize(small, half, interpolation=cv2.INTER_AREA))
+    return centered(small, (array.shape[0], array.shape[1]), times, wavelet=False)
 
 
 def levels_of(stream: Codestream) -> int:
@@ -59,7 +101,7 @@ def shrink_jpeg(data: bytes, stream: Codestream, reduce: int) -> Array:
     return np.asarray(picture)
 
 
-def shrink_jpeg2000(data: bytes, stream: Codestream, reduce: int, high_throughput: bool) -> Array:
+def shrink_jpeg2000(data: bytes, stream: Codestream, reduce: int, high_throughput: bool, stored: int) -> Array:
     """Decode a JPEG 2000 without its finest wavelet levels.
 
     Args:
@@ -67,24 +109,31 @@ def shrink_jpeg2000(data: bytes, stream: Codestream, reduce: int, high_throughpu
         stream: Its header.
         reduce: Levels to leave out, at most :func:`levels_of`.
         high_throughput: Whether it is an HTJ2K.
+        stored: Bits that are used, (0028,0101); encoders often write 16 for fewer.
 
     Returns:
         Samples as they are stored, (H, W) or (H, W, 3), sides rounded up; :func:`centered` puts them in place.
     """
-    # OpenJPH does not clip what the low-pass filter carries beyond the range: it must have bits to spare
-    if high_throughput and stream.precision not in (8, 16):
-        return _by_openjph(data, stream, reduce)
-    return _by_openjpeg(data, stream, reduce)
+    found = _by_openjph(data, stream, reduce, stored) if high_throughput else None
+    return _by_openjpeg(data, stream, reduce) if found is None else found
 
 
-def _by_openjph(data: bytes, stream: Codestream, reduce: int) -> Array:
+def _by_openjph(data: bytes, stream: Codestream, reduce: int, stored: int) -> Array | None:
+    """OpenJPH wraps what the low-pass filter carries beyond the range; None where that cannot be told from values.
+
+    With two bits to spare, samples lie in the first quarter of an unsigned range, what was below 0 in the last one, and
+    none between.
+    """
     import imagecodecs
 
+    if stream.components > 1 or min(stored, stream.precision) > (14 if stream.precision > 8 else 6):
+        return None
     values = np.asarray(imagecodecs.htj2k_decode(data, skipres=reduce))
-    half = 1 << (stream.precision - 1)
-    low, high = (-half, half - 1) if stream.signed else (0, 2 * half - 1)
-    clipped: Array = np.clip(values.view(f"i{values.dtype.itemsize}"), low, high)
-    return clipped.astype(values.dtype)
+    signed: Array = values.view(f"i{values.dtype.itemsize}")
+    quarter = 1 << (8 * values.dtype.itemsize - 2)
+    if signed.min() < -quarter or signed.max() >= quarter:
+        return None
+    return signed if stream.signed else np.maximum(signed, 0).view(values.dtype)
 
 
 def _by_openjpeg(data: bytes, stream: Codestream, reduce: int) -> Array:
