@@ -31,8 +31,6 @@ def read_nifti(
     modality: str | None = None,
     part: int | None = None,
     form: Form | None = None,
-    slope: float | None = None,
-    intercept: float | None = None,
 ) -> Image:
     """Read a NIfTI volume (``.nii``, gzipped or not, whatever its name; or the ``.hdr`` of a pair).
 
@@ -44,8 +42,6 @@ def read_nifti(
         modality: What it is.
         part: Which volume of a 4-D file, from 0.
         form: Which of sform and qform to believe where they name different directions (see ``affine.py``).
-        slope: Factor on the stored numbers, instead of the file's scl_slope (sets that publish it in a table).
-        intercept: Added after that, instead of the file's scl_inter.
 
     Raises:
         ImageError: If it is broken, too large, in colours, or 4-D and ``part`` names none of its volumes.
@@ -53,22 +49,18 @@ def read_nifti(
     """
     try:
         header, paired = _header(path)
-        own = slope is None and intercept is None
-        scaling = _scaling(header) if own else (1.0 if slope is None else slope, intercept or 0.0)
-        return _image(path, header, paired, part, form, scaling, modality or sidecar_modality(path))
+        return _image(path, header, paired, part, form, modality or sidecar_modality(path))
     except ImageError:
         raise
     except (*READ_ERRORS, HeaderDataError) as error:
         raise ImageError(f"{path}: a broken NIfTI file ({' '.join(str(error).split())[:300]}).") from error
 
 
-def _image(
-    path: Path, header: Any, paired: bool, part: int | None, form: Form | None, scaling: Any, modality: str | None
-) -> Image:
+def _image(path: Path, header: Any, paired: bool, part: int | None, form: Form | None, modality: str | None) -> Image:
     shape, skipped = _volume(path, header, part)
     voxels = _pair_of(path) if paired else path
     stored = _voxels(voxels, header, shape, skipped)
-    array, notes = fill_nan(rescale(stored, *scaling))
+    array, notes = fill_nan(rescale(stored, *_scaling(header)))
     place = place_of(header, str(path), form)
     notes += place.notes
     if modality == "CT" and array.min() >= 0:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import os
+from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
@@ -58,13 +59,25 @@ def scan(folder: Path) -> tuple[list[Header], int]:
         The headers in the order of their paths, and the number of files that are no DICOM.
 
     Raises:
-        ImageError: If a DICOM header is broken: a slice that is missed would be a gap.
+        ImageError: If a header is broken or a folder cannot be read: a slice that is missed would be a gap.
     """
-    files = sorted(path for path in folder.rglob("*") if path.is_file() and not path.name.startswith("."))
+    files = sorted(_files(folder))
     with ThreadPoolExecutor(THREADS) as pool:
         found = list(pool.map(_header, files))
     headers = [header for header in found if header is not None]
     return headers, len(found) - len(headers)
+
+
+def _files(folder: Path) -> Iterator[Path]:
+    """All files below a folder; links to folders are not followed, so none is met twice or for ever."""
+
+    def refuse(error: OSError) -> None:
+        raise ImageError(f"{error.filename} cannot be read: {error.strerror}; its slices would be missed.") from error
+
+    for place, below, names in os.walk(folder, onerror=refuse):
+        below[:] = [name for name in below if not name.startswith(".")]
+        paths = (Path(place, name) for name in names if not name.startswith("."))
+        yield from (path for path in paths if path.is_file())
 
 
 def _header(path: Path) -> Header | None:

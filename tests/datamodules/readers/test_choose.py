@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 from pathlib import Path
 from typing import Any
@@ -130,3 +131,25 @@ def test_two_attributes_may_be_needed(write_series: Any) -> None:
 def test_one_volume_has_no_parts(write_series: Any) -> None:
     with pytest.raises(GeometryError, match="no part 1, the series is one volume"):
         read_image(write_series("s", BODY, (0, 0, 2), AXIAL), part=1)
+
+
+def test_links_that_lead_back_are_not_followed(write_series: Any) -> None:
+    folder = write_series("s", BODY, (0, 0, 2), AXIAL)
+    (folder / "again").symlink_to(folder, target_is_directory=True)
+    (folder / "loop").symlink_to("loop")
+    np.testing.assert_array_equal(read_image(folder).array, BODY)
+
+
+def test_a_folder_that_cannot_be_read_is_no_gap(write_series: Any, monkeypatch: Any) -> None:
+    folder = write_series("s", BODY, (0, 0, 2), AXIAL)
+    (folder / "locked").mkdir()
+    look = os.scandir
+
+    def scandir(path: Any) -> Any:
+        if str(path).endswith("locked"):
+            raise PermissionError(13, "Permission denied", str(path))
+        return look(path)
+
+    monkeypatch.setattr(os, "scandir", scandir)
+    with pytest.raises(ImageError, match="locked cannot be read: Permission denied; its slices would be missed"):
+        read_image(folder)

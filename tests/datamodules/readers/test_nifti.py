@@ -93,13 +93,6 @@ def test_scaling_is_nibabels(tmp_path: Path, slope: float, inter: float) -> None
     np.testing.assert_array_equal(read_nifti(path).array.T, nib.load(path).get_fdata())
 
 
-def test_scaling_that_a_set_publishes_replaces_that_of_the_file(tmp_path: Path) -> None:
-    path = save(tmp_path / "a.nii", RAS, RAS)
-    image = read_nifti(path, modality="CT", slope=1.0, intercept=-8192.0)
-    np.testing.assert_array_equal(image.array.T, VOXELS.astype(int) - 8192)
-    assert (image.array.dtype, image.unit) == (np.int16, "HU")
-
-
 def test_metres_are_millimetres(tmp_path: Path) -> None:
     nifti = nib.Nifti1Image(VOXELS, np.diag([0.001, 0.001, 0.005, 1.0]))
     nifti.header.set_xyzt_units("meter")
