@@ -17,23 +17,17 @@ from __future__ import annotations
 
 import re
 import unicodedata
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
 import numpy as np
 
-from medvlm.study import ImageError, ImageRef, Sample
+from medvlm.study import ImageRef, Sample
 
+from .audit_images import ImageFiles, Watch, is_there, name_of
 from .audit_report import EXAMPLES, Audit, Row
-from .content import image_files, sha256_file
-from .looks import Bits, look_of, near
-from .shard_files import find_member, local_file
-
-T = TypeVar("T")
-Watch = Callable[[Iterable[T], int, str], Iterable[T]]
+from .looks import near
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,10 +73,10 @@ def audit(
         raise ValueError(f"two of the sets {titles} have one title; give each set and split once")
     result = Audit()
     images = {source.title: _images(source) for source in (*train, *test)}
-    there = {title: [ref for ref in refs.values() if _exists(ref.path)] for title, refs in images.items()}
+    there = {title: [ref for ref in refs.values() if is_there(ref.path)] for title, refs in images.items()}
     result.absent = {title: len(images[title]) - len(found) for title, found in there.items()}
     result.absent = {title: n for title, n in result.absent.items() if n}
-    files = _Files(watch or (lambda items, number, label: items), workers, result)
+    files = ImageFiles(watch or (lambda items, number, label: items), workers, result)
     if pixels:
         files.look([ref for refs in there.values() for ref in refs])
     for first in train:
@@ -111,70 +105,9 @@ def same_words(text: str) -> str:
 Matched = dict[str, set[str]]
 
 
-def _name(ref: ImageRef) -> str:
-    """Name an image by where it really lies."""
-    return str(ref.path.resolve())
-
-
 def _images(source: Source) -> dict[str, ImageRef]:
     """Return the distinct images of a set by name."""
-    return {_name(ref): ref for ref in dict.fromkeys(ref for sample in source.samples for ref in sample.images)}
-
-
-def _exists(path: Path) -> bool:
-    return path.exists() or find_member(path) is not None
-
-
-class _Files:
-    """Reads each image once, for its size, hash and looks."""
-
-    def __init__(self, watch: Watch[Any], workers: int, result: Audit) -> None:
-        self.watch, self.workers, self.result = watch, workers, result
-        self.looks: dict[str, Bits] = {}
-        self._hashes: dict[str, tuple[str, ...]] = {}
-
-    def look(self, refs: Sequence[ImageRef]) -> None:
-        """Take the looks of images, each once."""
-        unique = list({_name(ref): ref for ref in refs}.items())
-        with ThreadPoolExecutor(self.workers) as pool:
-            found = pool.map(_look, (ref for _, ref in unique))
-            for (name, ref), look in zip(unique, self.watch(found, len(unique), "reading images"), strict=True):
-                if isinstance(look, str):
-                    self.result.unread[str(ref.path)] = look
-                elif look is None:
-                    self.result.flat.append(str(ref.path))
-                else:
-                    self.looks[name] = look
-
-    def size(self, ref: ImageRef) -> int:
-        """Return the bytes of an image."""
-        member = find_member(ref.path)
-        if member is not None:
-            return sum(part.size for part in member.parts)
-        return sum(file.stat().st_size for file in image_files(ref.path))
-
-    def hashes(self, ref: ImageRef) -> tuple[str, ...]:
-        """Return the hashes of the files of an image, sorted: names do not count."""
-        name = _name(ref)
-        if name not in self._hashes:
-            member = find_member(ref.path)
-            if member is not None:
-                found = [part.sha256 for part in member.parts]
-            else:
-                found = [sha256_file(file) for file in image_files(ref.path)]
-            self._hashes[name] = tuple(sorted(found))
-        return self._hashes[name]
-
-
-def _look(ref: ImageRef) -> Bits | str | None:
-    """Return the looks of an image, None if it has none, or why it cannot be read."""
-    from .readers import read_image
-
-    try:
-        with local_file(ref.path) as path:
-            return look_of(read_image(path))
-    except (ImageError, OSError) as error:
-        return " ".join(str(error).split())
+    return {name_of(ref): ref for ref in dict.fromkeys(ref for sample in source.samples for ref in sample.images)}
 
 
 def _by_reference(first: Source, second: Source, images: Mapping[str, dict[str, ImageRef]], result: Audit) -> Matched:
@@ -190,7 +123,7 @@ def _by_bytes(
     first: Source,
     second: Source,
     there: Mapping[str, list[ImageRef]],
-    files: _Files,
+    files: ImageFiles,
     sizes: set[int],
     matched: Matched,
     result: Audit,
@@ -207,7 +140,7 @@ def _by_bytes(
     for ref in compared:
         same = ours.get(files.hashes(ref), [])
         found += bool(same)
-        matched.setdefault(_name(ref), set()).update(_name(other) for other in same)
+        matched.setdefault(name_of(ref), set()).update(name_of(other) for other in same)
         examples += [_pair(ref, same[0])] if same and len(examples) < EXAMPLES else []
     number = len(there[second.title])
     result.rows.append(Row("bytes", first.title, second.title, found, number, True, tuple(examples)))
@@ -217,17 +150,17 @@ def _by_looks(
     first: Source,
     second: Source,
     there: Mapping[str, list[ImageRef]],
-    files: _Files,
+    files: ImageFiles,
     matched: Matched,
     result: Audit,
 ) -> None:
     """Find images that look the same."""
-    theirs, ours = ([ref for ref in there[side.title] if _name(ref) in files.looks] for side in (second, first))
+    theirs, ours = ([ref for ref in there[side.title] if name_of(ref) in files.looks] for side in (second, first))
     found: dict[int, tuple[int, ImageRef]] = {}
     if theirs and ours:
-        bits = [np.stack([files.looks[_name(ref)] for ref in side]) for side in (theirs, ours)]
+        bits = [np.stack([files.looks[name_of(ref)] for ref in side]) for side in (theirs, ours)]
         for row, column, apart in near(bits[0], bits[1]):
-            matched.setdefault(_name(theirs[row]), set()).add(_name(ours[column]))
+            matched.setdefault(name_of(theirs[row]), set()).add(name_of(ours[column]))
             found[row] = min(found.get(row, (apart, ours[column])), (apart, ours[column]), key=lambda pair: pair[0])
     examples = [f"{_pair(theirs[row], other)} ({apart} bits apart)" for row, (apart, other) in found.items()]
     result.rows.append(
@@ -248,14 +181,14 @@ def _by_words(first: Source, second: Source, matched: Matched, result: Audit) ->
     """Find questions in the same words, and of these the ones about a shared image or about none."""
     about: dict[str, set[str]] = {}  # the images a question is asked about; "" stands for none
     for sample in first.samples:
-        about.setdefault(same_words(sample.question), set()).update([_name(ref) for ref in sample.images] or [""])
+        about.setdefault(same_words(sample.question), set()).update([name_of(ref) for ref in sample.images] or [""])
     anywhere, leaked = [], []
     for sample in second.samples:
         asked = about.get(same_words(sample.question))
         if asked is None:
             continue
         anywhere.append(sample)
-        images = [matched.get(_name(ref), set()) for ref in sample.images] or [{""}]
+        images = [matched.get(name_of(ref), set()) for ref in sample.images] or [{""}]
         if any(asked & image for image in images):
             leaked.append(sample)
     for kind, found in (("question", leaked), ("words", anywhere)):
