@@ -89,14 +89,15 @@ def deidentify(dataset: Dataset, pseudonyms: Pseudonyms, *, keep_characteristics
 
 
 def identity_of(dataset: Dataset) -> str:
-    """What the files of a patient have in common: ID and issuer, else the study's UID.
+    """What the files of a patient have in common: the ID, else the study's UID.
+
+    The issuer of the ID is no part of it: where only some files name it, one patient would become two.
 
     Args:
         dataset: As it was read.
     """
     number = str(dataset.get("PatientID") or "").strip("\0 ")
-    issuer = str(dataset.get("IssuerOfPatientID") or "").strip("\0 ")
-    return f"{number}\0{issuer}" if number else f"study\0{dataset.get('StudyInstanceUID') or ''}"
+    return number or f"study\0{dataset.get('StudyInstanceUID') or ''}"
 
 
 class _Work:

@@ -198,7 +198,7 @@ def _one(file: Path, source: Path, out: Path, pseudonyms: Pseudonyms, log: _Log,
     name, stamp = log.name(file, source), ""
     try:
         status = file.stat()
-        stamp = f"{status.st_size} {status.st_mtime_ns}"
+        stamp = pseudonyms.name("stamp", f"{status.st_size} {status.st_mtime_ns}")  # a time may be that of the study
         if log.is_done(name, stamp):
             summary.counts["done before"] += 1
             return

@@ -63,7 +63,7 @@ class Pseudonyms:
         """A patient ID (0010,0020) for one.
 
         Args:
-            identity: Patient ID and its issuer; empty stays empty.
+            identity: The old one; empty stays empty.
         """
         return f"P{self.name('patient', identity, 12).upper()}" if identity.strip("\0 ") else ""
 

@@ -169,7 +169,7 @@ class IntensityRecipe(BaseModel):
             [[0.0, 1.0]]
         """
         if reasons := self.reasons(image):
-            raise RecipeMismatch(f"Recipe {self.name!r} does not fit: {'; '.join(reasons)}.")
+            raise RecipeMismatch(f"Recipe {self.name!r} does not fit: {'; '.join(reasons)}.{_hint(image)}")
         limits = self.limits(image)
         shown = self.view(image)
         sliced = shown.axes[0] in "zt"
@@ -281,5 +281,9 @@ def choose_recipe(image: Image, recipes: Sequence[IntensityRecipe]) -> Intensity
         if not reasons:
             return recipe
         refused.append(f"  {recipe.name}: {'; '.join(reasons)}")
-    hint = "" if image.modality != "OT" else "\nIf you know the modality, give it: read_image(path, modality='CT')."
-    raise RecipeMismatch("No intensity recipe of the model fits the image:\n" + "\n".join(refused) + hint)
+    raise RecipeMismatch("No intensity recipe of the model fits the image:\n" + "\n".join(refused) + _hint(image))
+
+
+def _hint(image: Image) -> str:
+    """What to do about a file that does not say its modality, such as NIfTI."""
+    return "" if image.modality != "OT" else "\nIf you know the modality, give it: read_image(path, modality='CT')."
