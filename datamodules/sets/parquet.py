@@ -24,12 +24,19 @@ BATCH = 64
 def find_shards(root: Path | str, split: str, what: str) -> list[Path]:
     """Return the parquet files of a split in their order: ``data/<split>-00000-of-00004.parquet`` and so on.
 
+    The hub's own conversion (``default/<split>/0000.parquet``) is taken too.
+
     Raises:
         FileNotFoundError: If the folder is absent, or holds no such file.
     """
     root = Path(root)
-    found = sorted(path for folder in ("data", ".") for path in (root / folder).glob(f"{split}-*-of-*.parquet"))
-    return found or [find_file(root, [f"data/{split}.parquet", f"{split}.parquet"], what)]
+    for pattern in (f"data/{split}-*-of-*.parquet", f"{split}-*-of-*.parquet", f"default/{split}/[0-9]*.parquet"):
+        found = sorted(root.glob(pattern))
+        if found:
+            return found
+    return [
+        find_file(root, [f"data/{split}-00000-of-00001.parquet", f"data/{split}.parquet", f"{split}.parquet"], what)
+    ]
 
 
 def read_parquet(path: Path, columns: Iterable[str]) -> Iterator[dict[str, Any]]:
@@ -83,7 +90,7 @@ def image_names(path: Path, column: str, root: Path) -> list[list[str]]:
         SampleError: If the images cannot be written.
     """
     folder, stamp = image_folder(root), stamp_of(path, column)
-    index = folder / f"{path.stem}.json"
+    index = folder / f"{path.parent.name}.{path.stem}.json"
     known = read_index(index, stamp)
     if known is not None:
         return list(known)

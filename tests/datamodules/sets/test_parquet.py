@@ -89,3 +89,17 @@ def test_lists_of_images_and_rows_without(tmp_path: Path) -> None:
     assert [len(names) for names in parquet.image_names(tmp_path / "a.parquet", "images", tmp_path)] == [2, 0, 0]
     assert parquet.has_images(tmp_path / "a.parquet", "images")
     assert not parquet.has_images(tmp_path / "a.parquet", "question")
+
+
+def test_the_hubs_own_conversion_has_equal_names_in_every_split(released: Released) -> None:
+    root = released("pathvqa")
+    (path,) = (root / "data").glob("test-*.parquet")
+    columns = {"image": [{"bytes": b"BM train"}], "question": ["Is it?"], "answer": ["no"]}
+    (root / "default" / "train").mkdir(parents=True)
+    table = importlib.import_module("pyarrow").table(columns)
+    importlib.import_module("pyarrow.parquet").write_table(table, root / "default" / "train" / "0000.parquet")
+    (root / "default" / "test").mkdir()
+    path.rename(root / "default" / "test" / "0000.parquet")
+    (train,) = load_set("pathvqa", root, "train")
+    assert train.images[0].path.read_bytes() == b"BM train"
+    assert len(list(load_set("pathvqa", root, "test"))) == 3
