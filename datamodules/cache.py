@@ -1,8 +1,9 @@
 """Pixels decoded and prepared once: kept in memory up to a budget, and on disk up to a limit if a folder is given.
 
-An entry is found by the content of the file (:mod:`.content`), by the fingerprint of the recipe that made pixels of it
-and, on disk, by the code that did so. Pixels made by one recipe are never taken for those of another, nor those of a
-file for those of a changed file; a file that was moved or copied is known again.
+An entry on disk is found by the content of the file (:mod:`.content`), by the fingerprint of the recipe that made its
+pixels and by the code that did so; without a folder, by where the file is and when it changed. Pixels made by one recipe
+are never taken for those of another, nor those of a file for those of a changed file; on disk, a file that was moved or
+copied is known again.
 """
 
 from __future__ import annotations
@@ -96,7 +97,7 @@ class PixelCache:
         self.decoded = 0
         self._made_by = "" if folder is None else _made_by(_source(pixels))
         self._store = None if folder is None else TensorStore(Path(folder), disk_bytes)
-        self._digests = Digests(None if folder is None else Path(folder) / "digests.txt")
+        self._digests = Digests(stamps=True) if folder is None else Digests(Path(folder) / "digests.txt")
         self._kept: OrderedDict[str, Tensor] = OrderedDict()
         self._bytes = 0
 

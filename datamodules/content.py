@@ -65,14 +65,15 @@ def _named(path: Path) -> list[Path]:
 class Digests:
     """Names images by their content: the same bytes anywhere have the same name."""
 
-    def __init__(self, journal: Path | None = None) -> None:
+    def __init__(self, journal: Path | None = None, *, stamps: bool = False) -> None:
         """Start with what the journal holds, once that is needed.
 
         Args:
             journal: A text file to which hashes are appended, one fixed-length line each. A line that is damaged or cut
                 off is passed over: it only costs a hash.
+            stamps: Name a settled file by its path, size and times instead: enough within one run, and nothing is read.
         """
-        self.journal = journal
+        self.journal, self.stamps = journal, stamps
         self._known: dict[str, str] | None = None
 
     def __call__(self, path: Path) -> str:
@@ -101,8 +102,11 @@ class Digests:
         stamp, changed = _stamp(path)
         if stamp in self._known:
             return self._known[stamp]
+        settled = time.time() - changed > SETTLED_S
+        if self.stamps and settled:
+            return stamp
         digest = sha256_file(path)
-        if time.time() - changed > SETTLED_S and _stamp(path)[0] == stamp:
+        if settled and _stamp(path)[0] == stamp:
             self._known[stamp] = digest
             self._append(stamp, digest)
         return digest

@@ -74,7 +74,7 @@ def test_a_change_that_hides_behind_size_and_date_is_seen(tmp_path: Path) -> Non
 
 
 def test_a_moved_file_is_known_by_its_content(tmp_path: Path) -> None:
-    cache, image = PixelCache(mean), grey(tmp_path / "a.png", 10)
+    cache, image = PixelCache(mean, recipe="r", folder=tmp_path / "cache"), grey(tmp_path / "a.png", 10)
     cache(image)
     assert cache(ImageRef(image.path.rename(tmp_path / "b.png"))).item() == 10
     assert cache.decoded == 1

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+import time
 from pathlib import Path
 
 import pytest
@@ -55,6 +56,7 @@ def test_a_changed_file_is_hashed_again_even_with_its_old_date(tmp_path: Path, h
     os.utime(tmp_path / "a", (1, 1))
     digests = Digests()
     before = digests(tmp_path / "a")
+    time.sleep(0.05)  # the clock of a file system may tick only every few milliseconds
     (tmp_path / "a").write_bytes(b"abd")
     os.utime(tmp_path / "a", (1, 1))
     assert digests(tmp_path / "a") != before
@@ -85,6 +87,15 @@ def test_a_header_changes_with_the_file_of_its_voxels(tmp_path: Path, header: st
     assert Digests()(tmp_path / header) == before
     (tmp_path / voxels).write_bytes(b"2")
     assert Digests()(tmp_path / header) != before
+
+
+def test_within_one_run_a_settled_file_is_not_read(tmp_path: Path, hashed: list[Path]) -> None:
+    (tmp_path / "a").write_bytes(b"abc")
+    digests = Digests(stamps=True)
+    before = digests(tmp_path / "a")
+    (tmp_path / "a").write_bytes(b"abcd")
+    assert digests(tmp_path / "a") != before
+    assert not hashed
 
 
 def test_a_header_with_its_own_voxels_is_one_file(tmp_path: Path) -> None:

@@ -78,11 +78,11 @@ def drawn_by_two(root: Path, steps: slice) -> list[list[list[str]]]:
     return found
 
 
-def test_samples_and_pixels_come_back_as_they_were(root: Path, samples: list[Sample]) -> None:
+def test_samples_and_pixels_come_back_as_they_were(root: Path, samples: list[Sample], tmp_path: Path) -> None:
     report = LoadReport()
     back = list(load_shards(root, "all", report=report))
     assert report.kept == 26
-    cache = PixelCache(values)
+    cache = PixelCache(values, recipe="r", folder=tmp_path / "cache")
     for before, after in zip(samples, back, strict=True):
         assert [torch.equal(cache(a), cache(b)) for a, b in zip(before.images, after.images, strict=True)]
         for slot in set(Sample.__dataclass_fields__) - {"images"}:
@@ -155,7 +155,7 @@ def test_a_folder_of_slices_is_read_as_a_folder(tmp_path: Path) -> None:
         (folder / path.name).write_bytes(path.read_bytes())
     write_shards([Sample("1", (ImageRef(folder, volume=True),), "q?", "a", "open")], tmp_path / "out")
     image = next(load_shards(tmp_path / "out", "train")).images[0]
-    cache = PixelCache(values)
+    cache = PixelCache(values, recipe="r", folder=tmp_path / "cache")
     assert cache.key(image) == cache.key(ImageRef(folder, volume=True))
     assert image.volume
     with local_file(image.path) as path:
