@@ -21,6 +21,8 @@ from .cards import SetCard
 from .records import Absent, LoadReport
 from .triplets import load_triplets
 
+LEAK = "test images also occur in training; set vqa_rad with split_by='image' keeps them apart"
+
 
 def load_vqa_rad_hf(
     root: Path | str, split: str, *, report: LoadReport | None = None, absent: Absent = "keep"
@@ -33,6 +35,8 @@ def load_vqa_rad_hf(
         report: Filled with what was read, kept and left out.
         absent: Whether samples whose image file is not there are given (``keep``) or left out (``skip``).
     """
+    report = LoadReport() if report is None else report
+    report.notes.append(LEAK)
     splits = {"train": "train", "test": "test"}
     return load_triplets(root, split, name=CARD.title, splits=splits, report=report, absent=absent)
 
