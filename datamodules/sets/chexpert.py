@@ -23,7 +23,7 @@ from medvlm.study import Sample
 
 from .cards import SetCard
 from .labels import LIST_QUESTION, OBSERVATIONS, closed_questions, list_answer, states_of
-from .records import SPLITS, Absent, LoadReport, UnusableRecordError, collect, find_file, one_of
+from .records import SPLITS, Absent, LoadReport, UnusableRecordError, collect, find_file, is_there, one_of
 from .row import Row, known_split, rows_of
 from .table import read_table
 from .writing import Writing
@@ -191,7 +191,7 @@ def _plus_sample(row: Row, folder: Path, writing: Writing) -> Sample:
     jpg = row.image(folder, path)
     return Sample(
         id=path,
-        images=(jpg if jpg.path.is_file() else image,),
+        images=(jpg if is_there(jpg.path) else image,),
         question=writing.question(texts),
         answer=writing.answer(texts, row.where),
         kind="report",

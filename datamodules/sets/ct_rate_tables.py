@@ -10,7 +10,7 @@ from pathlib import Path
 
 from medvlm.study import SampleError
 
-from .records import UnusableRecordError, find_file, inside
+from .records import UnusableRecordError, find_file, inside, is_there
 from .table import read_table
 
 TITLE = "CT-RATE"
@@ -99,7 +99,7 @@ def volume_path(folder: Path, tree: str, volume: Volume, where: str) -> Path:
         where: Name of the record.
     """
     fixed, first = (inside(folder / name, volume.path, where) for name in (f"{tree}_fixed", tree))
-    return fixed if fixed.is_file() or not first.is_file() else first
+    return fixed if is_there(fixed) or not is_there(first) else first
 
 
 def find_table(root: Path | str, name: str) -> Path:

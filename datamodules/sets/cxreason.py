@@ -150,22 +150,31 @@ def _asked(
     before: tuple[tuple[str, str], ...],
 ) -> Iterator[_Asked]:
     """Give the questions of one stage: one, or a list of them with a list of answers and of picture lists."""
-    question, answer, pictures = record.get("question"), record.get("answer"), record.get("img_path") or []
+    question, answer = record.get("question"), record.get("answer")
     if not isinstance(question, list):
         question, answer = [question], [answer]
-    if isinstance(pictures, str) or all(isinstance(path, str) for path in pictures):  # the same for every question
-        pictures = [pictures] * len(question)
     if not isinstance(answer, list) or len(answer) != len(question):
         raise UnusableRecordError(where, "as many answers as questions expected", answer)
+    pictures = _pictures(record.get("img_path"), len(question), where)
     for place, (text, right) in enumerate(zip(question, answer, strict=True)):
         name = f"{where}-{place}" if len(question) > 1 else where
-        own = pictures[place] if place < len(pictures) else []
-        own = tuple([own] if isinstance(own, str) else own)
-        if not isinstance(text, str) or not text.strip() or not all(isinstance(path, str) for path in own):
-            raise UnusableRecordError(name, "question is no text, or img_path no list of paths", text)
+        if not isinstance(text, str) or not text.strip():
+            raise UnusableRecordError(name, "question is no text", text)
+        own = pictures[place]
         asked = _Asked(name, task, stage, record, text.strip(), _text(right, name), own, study or own, before)
         yield asked
         before = (*before, (asked.question, asked.answer))
+
+
+def _pictures(value: Any, count: int, where: str) -> list[tuple[str, ...]]:
+    """Read the pictures of each question: a list of paths for all of them, or a list of such lists."""
+    paths = [value] if isinstance(value, str) else value or []
+    if isinstance(paths, list) and all(isinstance(path, str) for path in paths):
+        return [tuple(paths)] * count
+    lists = paths if isinstance(paths, list) and len(paths) == count else []
+    if not lists or not all(isinstance(own, list) and all(isinstance(path, str) for path in own) for own in lists):
+        raise UnusableRecordError(where, "img_path is no list of paths", value)
+    return [tuple(own) for own in lists]
 
 
 def _text(answer: Any, where: str) -> str:

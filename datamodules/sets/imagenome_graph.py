@@ -20,7 +20,7 @@ from typing import Any
 from medvlm.study import SampleError
 
 from .boxes import Box, numbers
-from .records import UnusableRecordError, find_file
+from .records import UnusableRecordError, find_file, is_there
 from .table import read_table
 
 SEEN = ("anatomicalfinding", "disease", "tubesandlines", "device")
@@ -123,7 +123,7 @@ class SilverGraphs:
         """Return the file of an image, or None."""
         if self.path.is_dir():
             file = self.path / f"{image}{SUFFIX}"
-            return file.read_bytes() if file.is_file() else None
+            return file.read_bytes() if is_there(file) else None
         try:
             if self._zip is None:
                 self._zip = zipfile.ZipFile(self.path)
@@ -151,23 +151,28 @@ def silver_graph(found: Any, image: str) -> Graph:
         if all(part.get(edge) is not None for edge in EDGES):
             graph.boxes[str(part.get("bbox_name"))] = numbers((part[edge] for edge in EDGES), image)
     for part in _objects(found, "attributes"):
-        for sentence in part.get("attributes") or []:
+        for sentence in _list(part, "attributes"):
             for token in sentence if isinstance(sentence, list) else [sentence]:
                 category, relation, finding = _token(token)
                 graph.note(str(part.get("bbox_name")), category, relation, finding)
     for part in _objects(found, "relationships"):
-        words = frozenset(_token(name)[2] for name in part.get("relationship_names") or [])
-        tokens = [_token(token) for token in part.get("attributes") or []]
+        words = frozenset(_token(name)[2] for name in _list(part, "relationship_names"))
+        tokens = [_token(token) for token in _list(part, "attributes")]
         findings = tuple(dict.fromkeys(finding for kind, _, finding in tokens if kind in SEEN))
         before = image_id(str(part.get("object_id", "")))
         graph.changes.append(Change(str(part.get("bbox_name")), before, words, findings))
     return graph
 
 
+def _list(found: Mapping[str, Any], key: str) -> list[Any]:
+    """Return a list; what is none says nothing."""
+    value = found.get(key)
+    return value if isinstance(value, list) else []
+
+
 def _objects(found: Mapping[str, Any], key: str) -> Iterator[dict[str, Any]]:
     """Give the objects of a list; what is no object says nothing."""
-    parts = found.get(key)
-    yield from (part for part in (parts if isinstance(parts, list) else []) if isinstance(part, dict))
+    yield from (part for part in _list(found, key) if isinstance(part, dict))
 
 
 def _token(token: Any) -> tuple[str, str, str]:

@@ -64,6 +64,8 @@ def test_stages_of_one_patient_are_one_group_and_carry_task_and_stage(root: Path
         ({"question": "a", "answer": None}, "no answer"),
         ({"question": None, "answer": "x"}, "question is no text"),
         ({"question": "a", "answer": "x", "img_path": []}, "no image of a study"),
+        ({"question": "a", "answer": "x", "img_path": -1}, "img_path is no list of paths"),
+        ({"question": "a", "answer": "x", "img_path": [None]}, "img_path is no list of paths"),
     ],
 )
 def test_a_conversation_ends_where_it_cannot_be_read(root: Path, record: Any, reason: str) -> None:

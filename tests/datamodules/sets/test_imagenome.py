@@ -114,7 +114,8 @@ def test_a_broken_zip_is_named(tmp_path: Path) -> None:
 def test_strange_parts_of_a_graph_do_no_harm_but_a_broken_box_is_refused() -> None:
     whole = IMAGENOME.graph()
     whole["attributes"] += [{"attributes": [[None, "a|b", "x|yes|y|z"]], "bbox_name": None}, "text"]
-    whole["relationships"] = None
+    whole["attributes"] += [{"attributes": 7, "bbox_name": "left lung"}]
+    whole["relationships"] = [{"attributes": 7, "relationship_names": 7}]
     assert len(silver_graph(json.loads(json.dumps(whole)), "now").seen) == 5
     whole["objects"][0]["original_x1"] = "left"
     with pytest.raises(UnusableRecordError, match="box is not four numbers"):

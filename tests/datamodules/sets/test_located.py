@@ -86,6 +86,14 @@ def test_the_size_comes_from_the_header_and_a_broken_one_is_counted(vindr: Path)
     assert report.skipped["the image's header has no Rows and Columns"] == 1
 
 
+def test_a_name_that_no_file_can_have_is_an_absent_image(vindr: Path) -> None:
+    table = vindr / "annotations/annotations_test.csv"
+    table.write_text(table.read_text().replace("00c3", "x" * 300))
+    report = LoadReport()
+    list(load_vindr(vindr, "test", report=report))
+    assert report.skipped["image absent, and with it the size that its boxes need"] == 1
+
+
 def test_boxes_merge_through_each_other() -> None:
     chain = [(0.0, 0.0, 10.0, 10.0), (5.0, 0.0, 15.0, 10.0), (10.0, 0.0, 20.0, 10.0)]
     assert overlap(chain[0], chain[2]) == 0
