@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import io
+from typing import TYPE_CHECKING
 
 import numpy as np
-from pydicom import Dataset
 
 from .codestreams import Codestream
 from .common import Array
+
+if TYPE_CHECKING:
+    from pydicom import Dataset
 
 
 def fitting(height: int, width: int, size: tuple[int, int]) -> int:
