@@ -9,7 +9,6 @@ from pathlib import Path
 import numpy as np
 from pydicom import Dataset, dcmread
 from pydicom.errors import BytesLengthException
-from pydicom.pixels.utils import pixel_array
 from pydicom.uid import (
     DeflatedExplicitVRLittleEndian,
     ExplicitVRBigEndian,
@@ -27,6 +26,7 @@ from .display import apply_modality_lut, apply_voi, is_inverted, unit_of, window
 from .frames import stack_frames
 from .inflate import refuse_inflated
 from .objects import class_of, is_video, note_of, why_no_image
+from .packed import decode_by_plugin, refuse_packed
 from .reduced import halve, reduction
 from .values import plane_letters, spacing_of, whole
 
@@ -152,7 +152,7 @@ def _interpret(
     )
     if photometric.startswith("MONOCHROME"):
         image = _gray(image, dataset)
-        return stack_frames(image, dataset) if frames else image
+        return stack_frames(image, dataset, name) if frames else image
     if photometric == "PALETTE COLOR" or (stored.shape[-1] == 3 and photometric.startswith(("RGB", "YBR"))):
         return as_color(image, dataset)
     raise ImageError(f"{name}: photometric interpretation {photometric or 'absent'!r} is not supported.")
@@ -200,11 +200,13 @@ def stored_values(dataset: Dataset, name: str, size: tuple[int, int] | None = No
         needed, held = (count * bits + 7) // 8, len(dataset[keyword].value)
         if held < needed:
             raise ImageError(f"{name}: truncated, {held:,} of {needed:,} bytes of pixels are there.")
+    elif keyword == "PixelData" and syntax not in _UNCOMPRESSED:
+        refuse_packed(dataset, name, frames, (count * bits + 7) // 8)
     reduce = reduction(dataset, size)
     if keyword == "PixelData" and samples == 1 and bits in (8, 16) and syntax in _LITTLE:
         return halve(_native(dataset, count), reduce), reduce
     try:
-        array, made = decode_frames(dataset, reduce=reduce) or (np.asarray(pixel_array(dataset)), 0)
+        array, made = decode_frames(dataset, reduce=reduce) or (decode_by_plugin(dataset), 0)
         return halve(array, reduce - made), reduce
     except DICOM_ERRORS as error:
         raise ImageError(f"{name}: its {syntax.name} pixels cannot be decoded ({_brief(error)}).") from error
