@@ -8,13 +8,14 @@ from dataclasses import replace
 import numpy as np
 from pydicom import Dataset
 
-from medvlm.study import Image
+from medvlm.study import GeometryError, Image
 
 from .geometry import Layout, Slice, lay_out
+from .phases import MARKS, split_phases
 from .values import directions_of, directions_of_group, numbers, spacing_of, spacing_of_group
 
 
-def stack_frames(image: Image, dataset: Dataset) -> Image:
+def stack_frames(image: Image, dataset: Dataset, name: str) -> Image:
     """Make a volume of frames that lie one above the other, evenly; other frames stay frames, and it is said why.
 
     Where a frame lies is in its functional groups (PS3.3 C.7.6.16.2), or in the offsets of a dose grid (C.8.8.3).
@@ -23,10 +24,19 @@ def stack_frames(image: Image, dataset: Dataset) -> Image:
     Args:
         image: The frames, axes ``tyx``, values after the modality LUT.
         dataset: The object that they come from.
+        name: What to call it in errors.
+
+    Raises:
+        GeometryError: If the frames are several volumes (time points, echoes, b-values): they are listed.
     """
     slices = _slices(dataset, len(image.array))
     if len(slices) < 2 or not any(item.position for item in slices):
         return image
+    phases = split_phases([item.position for item in slices], _marks(dataset))
+    if phases is not None:
+        raise GeometryError(
+            f"{name}: 4-D, {phases.what} in one object ({phases.listed}); expected one volume: export them one by one."
+        )
     layout = lay_out(slices)
     reasons = (*layout.fatal, *layout.mendable)
     if reasons or layout.depths is None:
@@ -56,6 +66,16 @@ def _slices(dataset: Dataset, count: int) -> Sequence[Slice]:
         return ()
     shared = next(iter(dataset.get("SharedFunctionalGroupsSequence") or ()), Dataset())
     return [_slice(frame, shared, (int(dataset.Rows), int(dataset.Columns))) for frame in frames]
+
+
+def _marks(dataset: Dataset) -> list[dict[str, str]]:
+    """What tells volumes apart, of each frame: plain attributes in its functional groups."""
+    found = []
+    for frame in dataset.get("PerFrameFunctionalGroupsSequence") or ():
+        items = [item for group in frame if group.VR == "SQ" for item in (group.value or ())[:1]]
+        items += [item for outer in items for group in outer if group.VR == "SQ" for item in (group.value or ())[:1]]
+        found.append({mark: str(item[mark].value) for item in items for mark in MARKS if mark in item})
+    return found
 
 
 def _slice(frame: Dataset, shared: Dataset, shape: tuple[int, int]) -> Slice:

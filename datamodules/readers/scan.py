@@ -17,17 +17,11 @@ from .choose import Described
 from .dicom import DICOM_ERRORS, HEADER
 from .geometry import Slice
 from .headers import read_header
+from .phases import MARKS
 from .sniff import HEAD, kind_of
 from .values import directions_of_group, numbers, spacing_of_group
 
 THREADS = 4
-
-MARKS = (
-    "TemporalPositionIdentifier", "TemporalPositionIndex", "EchoNumbers", "EchoTime", "DiffusionBValue",
-    "NominalPercentageOfCardiacPhase", "TriggerTime", "FrameReferenceTime", "InversionTime", "FlipAngle", "ImageType",
-    "DiffusionGradientOrientation", "AcquisitionNumber", "AcquisitionTime",
-)  # fmt: skip
-"""Attributes that tell the volumes of one series apart: times, echoes, b-values, phases, kinds of image."""
 
 _TAGS = (*HEADER, *MARKS, "MediaStorageSOPClassUID", "StudyInstanceUID", "SeriesNumber", "ViewPosition")
 
@@ -40,7 +34,7 @@ class Header(Described):
         study: StudyInstanceUID (0020,000D); empty if it says none.
         instance: SOPInstanceUID (0008,0018).
         slice: Where it lies.
-        marks: Those of :data:`MARKS` that it has.
+        marks: Those of :data:`~medvlm.datamodules.readers.phases.MARKS` that it has.
     """
 
     study: str

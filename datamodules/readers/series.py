@@ -51,7 +51,7 @@ def read_series(folder: Path, *, modality: str | None = None, repair: Repair = F
 
 
 def _one_part(folder: Path, images: Sequence[Header], part: int | None) -> tuple[Sequence[Header], tuple[str, ...]]:
-    phases = split_phases(images)
+    phases = split_phases([header.slice.position for header in images], [header.marks for header in images])
     if phases is None:
         if part:
             raise GeometryError(f"{folder}: there is no part {part}, the series is one volume.")
@@ -62,7 +62,7 @@ def _one_part(folder: Path, images: Sequence[Header], part: int | None) -> tuple
             f"{folder}: 4-D, {phases.what} in one series:{given} read one of them by part=, "
             f"which is a number of this list: {phases.listed}."
         )
-    return phases.groups[part], (f"volume {part} of {phases.what}: {phases.labels[part]}",)
+    return [images[index] for index in phases.groups[part]], (f"volume {part} of {phases.what}: {phases.labels[part]}",)
 
 
 def _judge(folder: Path, images: Sequence[Header], layout: Layout, repair: Repair) -> None:

@@ -14,7 +14,7 @@ from pydicom.sequence import Sequence
 
 from medvlm.datamodules import readers
 from medvlm.orientation import to_orientation
-from medvlm.study import ImageError
+from medvlm.study import GeometryError, ImageError
 
 read_image: Any = readers.read_image  # tests look into the pixels of any type
 
@@ -109,6 +109,24 @@ def test_frames_that_are_no_regular_volume_stay_frames_and_it_is_said(
     assert image.axes == "tyx"
     assert any(reason in note for note in image.notes)
     np.testing.assert_array_equal(image.array, voxels)
+
+
+@pytest.mark.parametrize(
+    ("group", "mark", "what"),
+    [
+        ("MREchoSequence", "EffectiveEchoTime", "2 echoes"),
+        ("FrameContentSequence", "TemporalPositionIndex", "2 time points"),
+        ("MRDiffusionSequence", "DiffusionBValue", "2 b-values"),
+    ],
+)
+def test_frames_of_several_volumes_are_refused_by_name(
+    write: Any, voxels: Any, group: str, mark: str, what: str
+) -> None:
+    attributes = _enhanced([(0, 0, z) for z in (0, 2, 4, 0, 2, 4)])
+    for index, frame in enumerate(attributes["PerFrameFunctionalGroupsSequence"]):
+        setattr(frame, group, _group(**{mark: 10 * (index // 3)}))
+    with pytest.raises(GeometryError, match=rf"4d.*4-D, {what} \({mark}\) in one object \(0: 0.*3 slices.*, 1: 10"):
+        read_image(write("4d", np.concatenate([voxels, voxels[:1]]), **attributes))
 
 
 def test_each_frame_has_its_own_rescale(write: Any, voxels: Any) -> None:
