@@ -233,11 +233,11 @@ class IntensityRecipe(BaseModel):
     def _plane(
         self, plane: NDArray[Any], limits: Sequence[tuple[float, float]], inverted: bool, aspect: float
     ) -> Floats:
-        scaled = (
-            np.stack([scale(plane, low, high) for low, high in limits], axis=-1)
-            if plane.ndim == 2
-            else scale(plane, *limits[0])
-        )
+        if plane.ndim == 2 and len(limits) > 1:
+            scaled = np.stack([scale(plane, low, high) for low, high in limits], axis=-1)
+        else:
+            scaled = scale(plane, *limits[0])
+            scaled = scaled[..., None] if plane.ndim == 2 else scaled
         if self.levels is not None:
             top = np.float32(self.levels - 1)
             scaled = np.asarray(np.round(scaled * top) / top, np.float32)
