@@ -1,8 +1,8 @@
 """Pixels decoded and prepared once: kept in memory up to a budget, and on disk up to a limit if a folder is given.
 
 An entry on disk is found by the content of the file (:mod:`.content`), by the fingerprint of the recipe that made its
-pixels and by the code that did so; without a folder, by where the file is and when it changed. Pixels made by one recipe
-are never taken for those of another, nor those of a file for those of a changed file; on disk, a file that was moved or
+pixels and by the code that did so; without a folder, by where the file is and when it changed. Pixels of one recipe are
+never taken for those of another, nor those of a file for those of a changed file; on disk, a file that was moved or
 copied is known again.
 """
 
