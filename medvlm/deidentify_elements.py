@@ -26,7 +26,14 @@ IDENTIFYING = frozenset((
     "MedicalRecordLocator", "MilitaryRank", "AdmissionID", "ServiceEpisodeID",
 ))  # fmt: skip
 """Attributes whose words, like those of persons' names, may stay nowhere."""
-_COMMON = frozenset(("ANONYMIZED", "ANONYMOUS", "NAME", "PATIENT", "UNKNOWN", "TEST", "PHANTOM", "NONE", "NULL"))
+_COMMON = frozenset((
+    "ANONYMIZED", "ANONYMOUS", "NAME", "PATIENT", "UNKNOWN", "TEST", "PHANTOM", "NONE", "NULL", "OTHER", "YES",
+    "TEXT", "CODE", "NUM", "CONTAINER", "PNAME", "UIDREF", "DATE", "TIME", "DATETIME", "IMAGE", "COMPOSITE", "CONTAINS",
+    "HAS", "OBS", "ACQ", "CONTEXT", "PROPERTIES", "CONCEPT", "MOD", "INFERRED", "FROM", "SELECTED", "SEPARATE",
+    "CONTINUOUS", "COMPLETE", "PARTIAL", "VERIFIED", "UNVERIFIED", "ORIGINAL", "DERIVED", "PRIMARY", "SECONDARY",
+    "AXIAL", "RGB", "YBR", "FULL", "PALETTE", "COLOR", "MONOCHROME1", "MONOCHROME2",
+))  # fmt: skip
+"""Words of placeholders and of the format itself: as parts of a name they say nothing, and without them files break."""
 _DUMMIES: dict[str, Any] = {"AS": "000Y", "DS": "0", "IS": "0", "UR": "http://anonymized.invalid"}
 _TEXTS = frozenset(("AE", "CS", "LO", "LT", "PN", "SH", "ST", "UC", "UT"))
 

@@ -42,6 +42,8 @@ _OWN: dict[int, Action] = {
     0x00081110: "remove",  # Referenced Study Sequence
     0x00100024: "remove",  # Issuer of Patient ID Qualifiers Sequence
     0x00283003: "dummy",  # LUT Explanation
+    0x0040A375: "clean",  # Current Requested Procedure Evidence Sequence: new UIDs only
+    0x0040A385: "clean",  # Pertinent Other Evidence Sequence
     0x00400513: "empty",  # Issuer of the Container Identifier Sequence
     0x00400555: "empty",  # Acquisition Context Sequence
     0x00400562: "empty",  # Issuer of the Specimen Identifier Sequence
