@@ -156,7 +156,17 @@ def join_sections(texts: dict[str, str], wanted: Sequence[str]) -> str:
     found = dict.fromkeys(name for name in wanted if texts.get(name))
     if len(found) > 1 and len({texts[name] for name in found}) == 1:  # one text under a combined heading
         return f"{COMBINED.upper()}: {texts[next(iter(found))]}"
-    return "\n".join(f"{name.upper()}: {texts[name]}" for name in found)
+    return "\n".join(f"{heading(name)}: {texts[name]}" for name in found)
+
+
+def heading(name: str) -> str:
+    """Write the name of a section as reports do.
+
+    Examples:
+        >>> heading("clinical_history")
+        'CLINICAL HISTORY'
+    """
+    return name.upper().replace("_", " ")
 
 
 def _official(report: str) -> Iterator[Section]:
@@ -166,9 +176,9 @@ def _official(report: str) -> Iterator[Section]:
         yield Section("full report", report)
         return
     yield Section("preamble", report[: found[0].start(1)])
-    ends = [heading.start() for heading in found[1:]] + [len(report)]
-    for heading, end in zip(found, ends, strict=True):
-        yield Section(official_name(heading[1]), report[heading.end() : end])
+    ends = [match.start() for match in found[1:]] + [len(report)]
+    for match, end in zip(found, ends, strict=True):
+        yield Section(official_name(match[1]), report[match.end() : end])
 
 
 def _official_headings(report: str) -> Iterator[re.Match[str]]:
@@ -179,14 +189,14 @@ def _official_headings(report: str) -> Iterator[re.Match[str]]:
         found = OFFICIAL.search(report, max(report.find("\n", found.end()), found.end()))
 
 
-def official_name(heading: str) -> str:
+def official_name(text: str) -> str:
     """Return what a heading stands for in the published parser.
 
     Examples:
         >>> official_name("PORTABLE AP CHEST"), official_name("FINDINGS AND IMPRESSION"), official_name("PFI")
         ('findings', 'impression', 'history')
     """
-    name = heading.lower().strip()
+    name = text.lower().strip()
     if name in NAMES:
         return NAMES[name]
     for main in MAIN:
@@ -199,14 +209,14 @@ def _lenient(report: str) -> Iterator[Section]:
     """Cut at every heading whose name is known, in any case, or that is written in capitals."""
     text = FINAL.sub(lambda found: "" if found[1].upper() == "REPORT" else f"ADDENDUM: {found[2]}", report)
     text = RULES.sub("", text)
-    found = [heading for heading in LENIENT.finditer(text) if _is_heading(heading[1])]
+    found = [match for match in LENIENT.finditer(text) if _is_heading(match[1])]
     if not found:
         yield Section("full report", text)
         return
     yield Section("preamble", text[: found[0].start()])
-    ends = [heading.start() for heading in found[1:]] + [len(text)]
-    for heading, end in zip(found, ends, strict=True):
-        yield Section(_lenient_name(heading[1]), text[heading.end() : end])
+    ends = [match.start() for match in found[1:]] + [len(text)]
+    for match, end in zip(found, ends, strict=True):
+        yield Section(_lenient_name(match[1]), text[match.end() : end])
 
 
 def _is_heading(text: str) -> bool:
@@ -215,14 +225,14 @@ def _is_heading(text: str) -> bool:
     return text.isupper() or name in NAMES or name in MORE_NAMES or name == COMBINED
 
 
-def _lenient_name(heading: str) -> str:
+def _lenient_name(text: str) -> str:
     """Return what a heading stands for; findings and impression in one stay a section of their own."""
-    name = _plain(heading)
+    name = _plain(text)
     if "finding" in name and ("impression" in name or "conclusion" in name):
         return COMBINED
     return MORE_NAMES.get(name) or official_name(name)
 
 
-def _plain(heading: str) -> str:
+def _plain(text: str) -> str:
     """Write a heading in lower case with single spaces and ``and`` for ``&``."""
-    return " ".join(heading.lower().replace("&", " and ").split())
+    return " ".join(text.lower().replace("&", " and ").split())

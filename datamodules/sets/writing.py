@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from .records import UnusableRecordError
-from .sections import join_sections
+from .sections import heading, join_sections
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,8 +40,8 @@ class Writing:
         Args:
             texts: Texts by section.
         """
-        shown = [f"{name.upper()}: {texts[name]}" for name in self.context if texts.get(name)]
-        names = " and ".join(self.sections)
+        shown = [f"{heading(name)}: {texts[name]}" for name in self.context if texts.get(name)]
+        names = " and ".join(name.replace("_", " ") for name in self.sections)
         return "\n".join([*shown, f"Write the {names} of the report on this {self.study}."])
 
     def answer(self, texts: dict[str, str], where: str) -> str:

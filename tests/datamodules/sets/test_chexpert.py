@@ -76,6 +76,14 @@ def test_plus_gives_sections_on_one_line_and_png_files(tmp_path: Path) -> None:
     assert report.records == 3
 
 
+def test_names_of_sections_are_written_as_words(tmp_path: Path) -> None:
+    PLUS.write(tmp_path)
+    table = tmp_path / PLUS.TABLE
+    table.write_text(table.read_text().replace(",nan,", ",Dyspnea.,"))
+    first = next(load_chexpert_plus(tmp_path, "train", sections=("impression",), context=("clinical_history",)))
+    assert first.question.startswith("CLINICAL HISTORY: Dyspnea.\nWrite the impression of")
+
+
 def test_plus_finds_the_jpg_files_of_chexpert_itself(tmp_path: Path, root: Path) -> None:
     PLUS.write(tmp_path / "plus")
     jpg = tmp_path / "jpg/train/patient00001/study1/view1_frontal.jpg"
