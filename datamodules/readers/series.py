@@ -83,13 +83,9 @@ def _build(
     files = [images[index].path for index in layout.order]
     rows, columns = images[0].slice.shape
     refuse_size(str(folder), 2 * len(files) * rows * columns, what="slices")
-    with ThreadPoolExecutor(THREADS) as pool:
-        planes = list(pool.map(lambda path: read_dicom(path, modality=modality), files))
+    array, planes = _read_planes(files, modality)
     first = planes[0]
-    for plane, path in zip(planes, files, strict=True):
-        if (plane.axes, plane.unit, plane.inverted) != (first.axes, first.unit, first.inverted) or first.axes != "yx":
-            raise GeometryError(f"{path}: {_look(plane)} in a series of {_look(first)}; expected gray slices alike.")
-    array, layout, dropped = _stack(folder, [plane.array for plane in planes], layout)
+    array, layout, dropped = _without_duplicates(folder, array, layout)
     mended: tuple[str, ...] = ()
     if layout.mendable:
         fill = -1024.0 if first.unit == "HU" else float(array.min())
@@ -113,7 +109,8 @@ def _source(planes: Iterable[str]) -> str:
 
 
 def _look(plane: Image) -> str:
-    return f"axes {plane.axes}, unit {plane.unit}{', MONOCHROME1' if plane.inverted else ''}"
+    size = "x".join(map(str, plane.array.shape))
+    return f"axes {plane.axes}, size {size}, unit {plane.unit}{', MONOCHROME1' if plane.inverted else ''}"
 
 
 def _step(layout: Layout, count: int) -> float:
@@ -123,25 +120,49 @@ def _step(layout: Layout, count: int) -> float:
     return float(layout.depths[-1] - layout.depths[0]) / (count - 1)
 
 
-def _stack(folder: Path, planes: list[Array], layout: Layout) -> tuple[Array, Layout, tuple[str, ...]]:
-    """Stack slices in one type; slices at one position are dropped if they are the same, else refused."""
+def _read_planes(files: Sequence[Path], modality: str | None) -> tuple[Array, list[Image]]:
+    """Decode slices straight into one volume; slices of mixed types are brought to one that holds them all."""
+    first = read_dicom(files[0], modality=modality)
+    array = np.empty((len(files), *first.array.shape), first.array.dtype)
+
+    def read(index: int) -> Image:
+        plane = read_dicom(files[index], modality=modality) if index else first
+        if _look(plane) != _look(first) or first.axes != "yx":
+            raise GeometryError(
+                f"{files[index]}: {_look(plane)} in a series of {_look(first)}; expected gray slices alike."
+            )
+        if plane.array.dtype != array.dtype:
+            return plane
+        array[index] = plane.array
+        return replace(plane, array=array[index])
+
+    with ThreadPoolExecutor(THREADS) as pool:
+        planes = list(pool.map(read, range(len(files))))
+    kinds = {plane.array.dtype for plane in planes}
+    if len(kinds) > 1:
+        kind = np.result_type(*kinds)
+        array = np.stack([plane.array for plane in planes]).astype(np.float32 if kind.itemsize > 2 else kind)
+    return array, planes
+
+
+def _without_duplicates(folder: Path, array: Array, layout: Layout) -> tuple[Array, Layout, tuple[str, ...]]:
+    """Drop slices at one position if they are the same, else refuse them."""
     depths, shifts = layout.depths, layout.shifts
     if depths is None or shifts is None:
         raise GeometryError(f"{folder}: the slices do not say where they lie.")
     keep = [0]
-    for index in range(1, len(planes)):
+    for index in range(1, len(array)):
         if depths[index] - depths[keep[-1]] >= 1e-3:
             keep.append(index)
-        elif not np.array_equal(planes[index], planes[keep[-1]]):
+        elif not np.array_equal(array[index], array[keep[-1]]):
             raise GeometryError(
                 f"{folder}: different slices lie at one position (several times, echoes or phases in one series); "
                 "give the files of one."
             )
     if len(keep) < 2:
-        raise GeometryError(f"{folder}: all {len(planes)} slices lie at one position.")
-    kind = np.result_type(*{plane.dtype for plane in planes})
-    kind = np.dtype(np.float32) if kind.itemsize > 2 else kind
-    array = np.stack([planes[index] for index in keep]).astype(kind, copy=False)
-    dropped = len(planes) - len(keep)
-    notes = (f"repaired: dropped {dropped} exact duplicate(s)",) if dropped else ()
-    return array, replace(layout, depths=depths[keep], shifts=shifts[keep]), notes
+        raise GeometryError(f"{folder}: all {len(array)} slices lie at one position.")
+    dropped = len(array) - len(keep)
+    if not dropped:
+        return array, layout, ()
+    notes = (f"repaired: dropped {dropped} exact duplicate(s)",)
+    return array[keep], replace(layout, depths=depths[keep], shifts=shifts[keep]), notes

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import tracemalloc
 from pathlib import Path
 from typing import Any
 
@@ -145,6 +146,16 @@ def test_rescale_of_each_slice_is_its_own(write_series: Any) -> None:
     image = read_image(folder)
     assert image.array[:, 0, 0].tolist() == [0.5, 1.5, 2.5]
     assert image.array.dtype == np.float32
+
+
+def test_slices_are_decoded_into_one_volume(write_series: Any) -> None:
+    folder = write_series("s", np.zeros((40, 256, 256), np.int16), (0, 0, 1), AXIAL)
+    read_image(folder)  # imports
+    tracemalloc.start()
+    image = read_image(folder)
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert peak < 1.1 * image.array.nbytes + 4 * 4 * 256 * 256 * 2  # four threads, the file and its pixels
 
 
 def test_one_broken_slice_is_never_dropped_silently(write_series: Any) -> None:
