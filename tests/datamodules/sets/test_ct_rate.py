@@ -10,8 +10,12 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
+import nibabel as nib
+import numpy as np
 import pytest
+import torch
 
+from medvlm.datamodules.cache import PixelCache
 from medvlm.datamodules.sets import LoadReport, load_set
 from medvlm.datamodules.sets.ct_rate import load_ct_rate
 from medvlm.datamodules.sets.ct_rate_tables import read_metadata, spacing
@@ -76,6 +80,17 @@ def test_a_volume_with_its_report_rescale_and_patient(root: Path) -> None:
     assert (sample.answer, sample.group, sample.split) == ("FINDINGS: Nodule.", "valid_2", "validate")
     assert sample.question == "Write the findings and impression of the report on this chest CT."
     assert sample.extra["XYSpacing"] == "[0.7, 0.7]"
+
+
+def test_from_the_table_to_the_pixels_both_trees_end_in_hu(root: Path) -> None:
+    hu = np.full((12, 16, 16), -1000, np.int16)
+    hu[4:8, 4:12, 4:12] = 40
+    fixed, first = "valid_fixed/valid_1/valid_1_a/valid_1_a_1.nii.gz", "valid/valid_2/valid_2_b/valid_2_b_1.nii.gz"
+    nib.save(nib.Nifti1Image(hu, np.eye(4)), root / "dataset" / fixed)
+    nib.save(nib.Nifti1Image(hu + 8192, np.eye(4)), root / "dataset" / first)
+    cache = PixelCache(lambda image: torch.from_numpy(image.array.astype(np.float32)))
+    for sample in load_ct_rate(root, "validate", absent="skip"):
+        np.testing.assert_array_equal(np.unique(cache(sample.images[0])), [-1000, 40])
 
 
 def test_the_fixed_tree_is_preferred(root: Path) -> None:
