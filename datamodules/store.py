@@ -36,9 +36,10 @@ BETWEEN = 1 / 64
 class TensorStore:
     """Keeps tensors by key in a folder; what was used longest ago goes first.
 
-    A sweep leaves at most 7/8 of the limit, and each process sweeps after it has written 1/64 of it: up to eight
-    processes that write at once stay within the limit. A mapped entry that is swept stays readable to its holders,
-    except on a network file system where another machine swept it: give such a folder room for all.
+    A sweep leaves at most 7/8 of the limit, and each process sweeps after it has written 1/64 of it, or before an entry
+    that is larger than that: eight processes that write entries of up to 1/64 at once stay within the limit. A mapped
+    entry that is swept stays readable to its holders, except on a network file system where another machine swept it:
+    give such a folder room for all.
     """
 
     def __init__(self, folder: Path, limit_bytes: int) -> None:
