@@ -21,6 +21,9 @@ def squash(plane: Floats, size: tuple[int, int], aspect: float) -> Floats:
     """
     import cv2
 
+    if plane.shape[0] > size[0] and plane.shape[1] > size[1]:
+        shrunk = np.asarray(cv2.resize(plane, (size[1], size[0]), interpolation=cv2.INTER_AREA), np.float32)
+        return shrunk.reshape(*size, plane.shape[2])
     for axis in (0, 1):
         if plane.shape[axis] != size[axis]:
             kind = cv2.INTER_AREA if size[axis] < plane.shape[axis] else cv2.INTER_LINEAR
