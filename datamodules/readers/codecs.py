@@ -10,6 +10,7 @@ from __future__ import annotations
 import zlib
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Literal
 
 import numpy as np
@@ -237,6 +238,9 @@ def _decode_rle(piece: bytes, form: Form, stream: Codestream | None, reduce: int
     segments = int.from_bytes(piece[:4], "little")
     if segments != kind.itemsize * form.samples:
         raise ValueError(f"{segments} RLE segments, expected {kind.itemsize * form.samples}")
+    starts = [int.from_bytes(piece[4 * index : 4 * index + 4], "little") for index in range(1, segments + 1)]
+    if any(stop <= start for start, stop in pairwise((63, *starts, len(piece)))):  # imagecodecs would read beside them
+        raise ValueError(f"RLE segments at {starts} of {len(piece)} bytes")
     values = np.frombuffer(imagecodecs.dicomrle_decode(piece, kind), kind)
     return _unpack(values, form) if form.allocated == 1 else _by_pixel(values, form, planar=True)
 

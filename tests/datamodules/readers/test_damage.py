@@ -105,3 +105,15 @@ def test_a_jpeg_that_would_end_the_process_is_an_image_error(tmp_path: Path) -> 
     (tmp_path / "a.dcm").write_bytes(bytes(whole))
     with pytest.raises(ImageError, match=r"a\.dcm: its JPEG Baseline"):
         read_image(tmp_path / "a.dcm")
+
+
+@pytest.mark.filterwarnings("ignore")
+@pytest.mark.parametrize("offset", [0, 65, 7000, 2**31, 2**32 - 1])
+def test_rle_segments_beside_the_frame_are_an_image_error(tmp_path: Path, offset: int) -> None:
+    whole = (TESTS / "MR_small_RLE.dcm").read_bytes()
+    header = (2).to_bytes(4, "little") + (64).to_bytes(4, "little")
+    assert whole.count(header) == 1
+    place = whole.index(header) + 8
+    (tmp_path / "a.dcm").write_bytes(whole[:place] + offset.to_bytes(4, "little") + whole[place + 4 :])
+    with pytest.raises(ImageError, match=r"a\.dcm"):
+        read_image(tmp_path / "a.dcm")
