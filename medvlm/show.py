@@ -14,8 +14,11 @@ from medvlm.intensity import IntensityRecipe, choose_recipe
 from medvlm.recipes import ABOUT, DEFAULT_RECIPES, RECIPES
 from medvlm.resizing import Floats
 from medvlm.study import Image, WeightsError
+from medvlm.windowing import even_slices
 
 CHANNELS = ("red", "green", "blue")
+MOST = 32
+"""Slices that are prepared where a recipe takes all: of more, so many evenly, for a sheet holds no more."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,7 +30,9 @@ class Seen:
         recipe: The recipe.
         view: Turned, resampled, slices chosen; values as in the file.
         limits: Values shown black and white, one pair for all channels or one for each.
-        pixels: (3, H, W), or (S, 3, H, W) for slices or frames, 0 to 1.
+        pixels: (S, 3, H, W), 0 to 1; a plane is one slice.
+        places: Which of the result's slices these are.
+        shape: Of the whole result.
     """
 
     image: Image
@@ -35,11 +40,8 @@ class Seen:
     view: Image
     limits: tuple[tuple[float, float], ...]
     pixels: Floats
-
-    @property
-    def slices(self) -> Floats:
-        """(S, 3, H, W); a plane is one slice."""
-        return self.pixels if self.pixels.ndim == 4 else self.pixels[None]
+    places: tuple[int, ...]
+    shape: tuple[int, ...]
 
     @property
     def markers(self) -> tuple[str, str, str, str]:
@@ -65,8 +67,14 @@ def see(image: Image, recipe: IntensityRecipe | None = None, recipes: Sequence[I
         RecipeMismatch: If it does not fit, or none does.
     """
     chosen = recipe or choose_recipe(image, tuple(recipes) or DEFAULT_RECIPES)
-    pixels = chosen.apply(image)
-    return Seen(image, chosen, chosen.view(image), tuple(chosen.limits(image)), pixels)
+    view = chosen.view(image)
+    count = len(view.array) if view.axes[0] in "zt" else 1
+    thinned = chosen.slices is None and count > MOST
+    pixels = (chosen.model_copy(update={"slices": MOST}) if thinned else chosen).apply(image)
+    places = even_slices(count, MOST) if thinned else range(count)
+    whole = (count, *pixels.shape[1:]) if pixels.ndim == 4 else pixels.shape
+    limits = tuple(chosen.limits(image))
+    return Seen(image, chosen, view, limits, pixels.reshape(-1, *pixels.shape[-3:]), tuple(map(int, places)), whole)
 
 
 def named_recipe(name: str) -> IntensityRecipe:
@@ -120,7 +128,7 @@ def lines(seen: Seen) -> list[str]:
         f"place    {_place(image)}",
         f"recipe   {recipe.name} version {recipe.version}: {about}",
         *(f"{'window' if index == 0 else '':<9}{line}" for index, line in enumerate(_windows(seen))),
-        f"result   {' x '.join(map(str, seen.pixels.shape))}, {_result(seen)}",
+        f"result   {' x '.join(map(str, seen.shape))}, {_result(seen)}",
         *(f"note     {note}" for note in (*image.notes, *recipe.explain(image))),
     ]
 
@@ -164,10 +172,12 @@ def _windows(seen: Seen) -> list[str]:
 
 
 def _result(seen: Seen) -> str:
-    means = ", ".join(f"{name} {value:.3f}" for name, value in zip(CHANNELS, seen.slices.mean((0, 2, 3)), strict=True))
+    means = ", ".join(f"{name} {value:.3f}" for name, value in zip(CHANNELS, seen.pixels.mean((0, 2, 3)), strict=True))
     left, right, top, bottom = seen.markers
     sides = f"; left {left}, right {right}, top {top}, bottom {bottom}" if left else "; sides of the patient unknown"
-    return f"mean {means}{sides}{_proportions(seen)}"
+    drawn = len(seen.pixels)
+    part = f" of the {drawn} that are drawn" if len(seen.shape) == 4 and drawn < seen.shape[0] else ""
+    return f"mean {means}{part}{sides}{_proportions(seen)}"
 
 
 def _proportions(seen: Seen) -> str:

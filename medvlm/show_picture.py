@@ -11,12 +11,10 @@ import PIL.Image
 from PIL import ImageDraw, ImageFont
 
 from medvlm.resizing import Floats
-from medvlm.show import CHANNELS, Seen, histogram, lines
+from medvlm.show import CHANNELS, MOST, Seen, histogram, lines
 from medvlm.windowing import even_slices
 
 WIDTH, MARGIN, GAP = 1200, 16, 6
-MOST = 24
-"""Slices drawn; of more, so many are drawn evenly, and the sheet says so."""
 COLOURS = ("#ff5050", "#40c040", "#5080ff")
 _BACK, _INK, _DIM, _MARK = "#101418", "#e8e8e8", "#8a9099", "#ffd040"
 _PLOT = 150
@@ -45,20 +43,19 @@ def draw(seen: Seen) -> Pil:
 
 def _sheets(seen: Seen) -> list[Pil]:
     """Slices as the model sees them, then the channels of one where they differ."""
-    slices = seen.slices
-    count = len(slices)
-    chosen = even_slices(count, MOST) if count > MOST else np.arange(count)
-    names = [f"{index + 1} of {count}" for index in chosen] if count > 1 else ["as the model sees it"]
-    if count > MOST:
-        names[0] += f" ({MOST} are drawn)"
-    panels = [_panel(slices[index], name, seen.markers) for index, name in zip(chosen, names, strict=True)]
-    middle = slices[count // 2]
+    count = len(seen.places) if len(seen.shape) == 3 else seen.shape[0]
+    drawn = even_slices(len(seen.pixels), MOST) if len(seen.pixels) > MOST else range(len(seen.pixels))
+    names = [f"{seen.places[index] + 1} of {count}" for index in drawn] if count > 1 else ["as the model sees it"]
+    if count > len(names):
+        names[0] += f" ({len(names)} are drawn)"
+    panels = [_panel(seen.pixels[index], name, seen.markers) for index, name in zip(drawn, names, strict=True)]
+    middle = len(seen.pixels) // 2
     if len(seen.limits) != 3:
         return [_grid(panels)]
     labels = [f"{name} {low:g}..{high:g}" for name, (low, high) in zip(CHANNELS, seen.limits, strict=True)]
     if count > 1:
-        labels[0] += f", slice {count // 2 + 1}"
-    gray = [np.repeat(middle[index : index + 1], 3, axis=0) for index in range(3)]
+        labels[0] += f", slice {seen.places[middle] + 1}"
+    gray = [np.repeat(seen.pixels[middle, index : index + 1], 3, axis=0) for index in range(3)]
     channels = [_panel(one, label, seen.markers) for one, label in zip(gray, labels, strict=True)]
     return [_grid(panels + channels)] if count == 1 else [_grid(panels), _grid(channels)]
 
@@ -110,9 +107,9 @@ def _histograms(seen: Seen) -> Pil:
     for row, (colour, limits) in enumerate(zip(colours, seen.limits, strict=True)):
         _limits(before, colour, limits, (low, high), row)
     after = PIL.Image.new("RGB", (wide, _PLOT + 40), _BACK)
-    gray = bool((seen.slices == seen.slices[:, :1]).all())
+    gray = bool((seen.pixels == seen.pixels[:, :1]).all())
     drawn = [(_INK, 0)] if gray else [(colour, index) for index, colour in enumerate(COLOURS)]
-    bars = [(colour, histogram(seen.slices[:, index], 0.0, 1.0)) for colour, index in drawn]
+    bars = [(colour, histogram(seen.pixels[:, index], 0.0, 1.0)) for colour, index in drawn]
     _plot(after, bars, "numbers after, log scale", (0.0, 1.0))
     sheet.paste(before, (0, 0))
     sheet.paste(after, (wide + MARGIN, 0))

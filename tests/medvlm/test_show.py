@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -13,8 +14,8 @@ import pytest
 from medvlm.cli import main
 from medvlm.orientation import to_orientation
 from medvlm.recipes import DEFAULT_RECIPES, RECIPES
-from medvlm.show import histogram, lines, named_recipe, recipes_of_model, see
-from medvlm.show_picture import COLOURS, MOST, WIDTH, draw
+from medvlm.show import MOST, histogram, lines, named_recipe, recipes_of_model, see
+from medvlm.show_picture import COLOURS, WIDTH, draw
 from medvlm.study import Image, RecipeMismatch, WeightsError
 
 
@@ -30,7 +31,7 @@ def ct(slices: int = 4, letters: str = "SPL") -> Image:
 def test_left_is_left_however_it_was_stored(letters: str) -> None:
     seen = see(ct(letters=letters), RECIPES["ct_chest"])
     assert seen.markers == ("R", "L", "A", "P")
-    assert seen.slices[..., 200].min() > seen.slices[..., 20].max()
+    assert seen.pixels[..., 200].min() > seen.pixels[..., 20].max()
 
 
 def test_numbers_by_hand() -> None:
@@ -58,7 +59,7 @@ def test_the_sheet_shows_what_the_model_gets() -> None:
     seen = see(ct(1), RECIPES["ct_bone"])
     sheet = np.asarray(draw(seen))
     assert sheet.shape[1] == WIDTH
-    expected = np.round(seen.slices[0].transpose(1, 2, 0) * 255).astype(np.uint8)
+    expected = np.round(seen.pixels[0].transpose(1, 2, 0) * 255).astype(np.uint8)
     wanted = np.asarray(PIL.Image.fromarray(expected).resize((520, 520), PIL.Image.Resampling.NEAREST))
     band = wanted[100:200, 100:420]
     rows = [row for row in range(len(sheet) - 100) if np.array_equal(sheet[row : row + 100, 116:436], band)]
@@ -71,6 +72,14 @@ def test_windows_are_marked_where_they_lie() -> None:
     columns = np.flatnonzero((sheet[-170:, :590] == red).all(-1).any(0))
     place = (np.array([columns.min(), columns.max()]) - 16) / 575 * 2000 - 1000  # back to HU
     np.testing.assert_allclose(place, [0, 79], atol=8)
+
+
+def test_of_many_slices_those_that_are_drawn_are_the_models() -> None:
+    ramp = np.arange(MOST + 9, dtype=np.int16)[:, None, None]
+    volume = replace(ct(MOST + 9), array=np.broadcast_to(ramp, (MOST + 9, 16, 24)))
+    seen = see(volume, RECIPES["ct_wide"])
+    assert seen.shape == (MOST + 9, 3, 224, 224)
+    np.testing.assert_array_equal(seen.pixels, RECIPES["ct_wide"].apply(volume)[list(seen.places)])
 
 
 def test_of_many_slices_some_are_drawn_and_the_sheet_is_no_larger() -> None:
@@ -102,7 +111,7 @@ def test_recipes_come_from_a_model_without_its_weights(model_folder: Path, tmp_p
     (tmp_path / "model.safetensors").touch()  # whoever reads them finds nothing
     seen = see(ct(), recipes=recipes_of_model(tmp_path))
     assert (seen.recipe.name, seen.recipe.size) == ("ct", (32, 32))
-    assert seen.pixels.shape == (seen.recipe.slices, 3, 32, 32)
+    assert seen.pixels.shape == seen.shape == (seen.recipe.slices, 3, 32, 32)
 
 
 def test_what_does_not_fit_or_is_not_there_is_named(tmp_path: Path) -> None:
