@@ -90,7 +90,7 @@ _NAMED: tuple[tuple[str, dict[str, Any], str], ...] = (
         "mr_zscore",
         {"zscore": 3.0, **_MR, "units": ("stored",)},
         "MR by three standard deviations about the mean of what is not zero, so that the same tissue is about the same "
-        "gray whatever else is bright.",
+        "gray whatever else is bright. Noise in the air becomes dark gray, not black.",
     ),
     (
         "mr_minmax",
