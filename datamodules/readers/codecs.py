@@ -113,26 +113,33 @@ def decode_frames(
     if form is None:
         return None
     pieces = _pieces(dataset, frames)
-    if pieces is None:
+    if not pieces:
         return None
     streams = [_claims(form, piece) for piece in pieces]
     if not all(_is_known(form, stream) for stream in streams):
         return None
     made = min([reduce if form.can_be_averaged else 0, *(levels_of(one) if one else 0 for one in streams)])
-    decode = _DECODERS[form.family]
-    planes = []
-    for piece, stream in zip(pieces, streams, strict=True):
-        try:
-            plane = decode(piece, form, stream, made)
-        except (OSError, RuntimeError, ValueError, zlib.error) as error:
-            if form.is_ours_alone or (form.family == "jpeg" and stream is not None and stream.precision == 12):
-                raise ImageError(f"a broken {form.family} frame ({str(error) or type(error).__name__})") from error
+    plane = _decode(pieces[0], form, streams[0], made)
+    if plane is None or (len(pieces) == 1 and frames is None):
+        return None if plane is None else (plane, made)
+    array = np.empty((len(pieces), *plane.shape), plane.dtype)  # filled frame by frame: no second copy of them all
+    for index, (piece, stream) in enumerate(zip(pieces, streams, strict=True)):
+        next_plane = plane if index == 0 else _decode(piece, form, stream, made)
+        if next_plane is None:
             return None
-        planes.append(_as_stored(plane, form, stream))
-    array = planes[0] if len(planes) == 1 else np.stack(planes)
-    if len(planes) == 1 and frames is not None:
-        array = array[None]
-    return _as_rgb(array, form, streams[0]), made
+        array[index] = next_plane
+    return array, made
+
+
+def _decode(piece: bytes, form: Form, stream: Codestream | None, reduce: int) -> Array | None:
+    """One frame, as pydicom gives it; None if its decoder refuses it and pydicom's may not."""
+    try:
+        plane = _DECODERS[form.family](piece, form, stream, reduce)
+    except (OSError, RuntimeError, ValueError, zlib.error) as error:
+        if form.is_ours_alone or (form.family == "jpeg" and stream is not None and stream.precision == 12):
+            raise ImageError(f"a broken {form.family} frame ({str(error) or type(error).__name__})") from error
+        return None
+    return _as_rgb(_as_stored(plane, form, stream), form, stream)
 
 
 def _form(dataset: Dataset) -> Form | None:
