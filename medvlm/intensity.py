@@ -35,6 +35,9 @@ Positive = Annotated[int, Field(gt=0)]
 Unit = Literal["HU", "stored", "display"]
 _AXES = ("yx", "yxc", "zyx", "tyx", "tyxc")
 
+NO_PICTURES = ("SEG", "RTDOSE")
+"""Modalities whose pixels are labels or doses, no picture of a patient: only a recipe that names them takes them."""
+
 
 class IntensityRecipe(BaseModel):
     """How the pixels of some modalities become numbers in [0, 1]."""
@@ -43,7 +46,7 @@ class IntensityRecipe(BaseModel):
 
     name: str
     modalities: tuple[str, ...]
-    """DICOM modalities that it takes; ``*`` takes any."""
+    """DICOM modalities that it takes; ``*`` takes any but :data:`NO_PICTURES`."""
     units: tuple[Unit, ...] = ("HU", "stored", "display")
     axes: tuple[str, ...] = _AXES
     """Shapes that it takes, like :attr:`medvlm.study.Image.axes`."""
@@ -116,8 +119,10 @@ class IntensityRecipe(BaseModel):
             image: Any image.
         """
         found = []
-        if "*" not in self.modalities and image.modality not in self.modalities:
-            found.append(f"modality is {image.modality}, expected {' or '.join(self.modalities)}")
+        any_picture = "*" in self.modalities and image.modality not in NO_PICTURES
+        if not any_picture and image.modality not in self.modalities:
+            expected = " or ".join(self.modalities).replace("*", "a picture of a patient")
+            found.append(f"modality is {image.modality}, expected {expected}")
         if image.axes not in self.axes:
             found.append(f"axes are {image.axes}, expected {' or '.join(self.axes)}")
         if image.unit not in self.units:

@@ -174,6 +174,7 @@ def _deep_color(data: bytes) -> tuple[Array, tuple[str, ...]]:
     """Decode a PNG with 16 bits a colour, which PIL would cut to 8."""
     import cv2
 
+    _check_chunks(data)
     found = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_UNCHANGED)
     if found is None:
         raise ValueError("its pixels cannot be decoded")
@@ -188,6 +189,19 @@ def _deep_color(data: bytes) -> tuple[Array, tuple[str, ...]]:
     array = array[..., ::-1] if array.ndim == 3 else array
     gray = data[25] == 4  # gray with alpha, which OpenCV spreads over three channels
     return np.ascontiguousarray(array[..., 0] if gray and array.ndim == 3 else array), notes
+
+
+def _check_chunks(data: bytes) -> None:
+    """Refuse a PNG with a chunk that goes beyond its end: libpng makes room for what the chunk claims."""
+    place = 8
+    while place + 12 <= len(data):
+        length = int.from_bytes(data[place : place + 4], "big")
+        if place + 12 + length > len(data):
+            break
+        if data[place + 4 : place + 8] == b"IEND":
+            return
+        place += 12 + length
+    raise ValueError("it is cut off, or a chunk of it is")
 
 
 def _turn(array: Array, picture: Pil.Image) -> tuple[Array, tuple[str, ...]]:

@@ -13,8 +13,10 @@ from pydicom.dataset import Dataset
 from pydicom.sequence import Sequence
 
 from medvlm.datamodules import readers
+from medvlm.intensity import choose_recipe
 from medvlm.orientation import to_orientation
-from medvlm.study import GeometryError, ImageError
+from medvlm.recipes import DEFAULT_RECIPES
+from medvlm.study import GeometryError, ImageError, RecipeMismatch
 
 read_image: Any = readers.read_image  # tests look into the pixels of any type
 
@@ -170,3 +172,10 @@ def test_a_segmentation_says_that_it_is_one(data: Path) -> None:
     image = read_image(data / "dicom_pydicom_data" / "liver.dcm")
     assert (image.axes, image.modality) == ("zyx", "SEG")
     assert any("no image of the patient" in note for note in image.notes)
+
+
+def test_labels_and_doses_are_shown_by_no_default_recipe(data: Path) -> None:
+    dose = Path(pydicom.__file__).parent / "data" / "test_files" / "rtdose_1frame.dcm"
+    for path, modality in ((data / "dicom_highdicom" / "seg_image_cr_binary.dcm", "SEG"), (dose, "RTDOSE")):
+        with pytest.raises(RecipeMismatch, match=f"modality is {modality}"):
+            choose_recipe(read_image(path), DEFAULT_RECIPES)

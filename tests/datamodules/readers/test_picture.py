@@ -141,3 +141,13 @@ def test_a_dicom_file_that_is_a_tiff_as_well_is_dicom(data: Path) -> None:
     path = data / "dicom_pydicom_data" / "MR2_UNCR.dcm"
     assert path.read_bytes()[:4] == b"II*\0"
     assert read_image(path).modality == "MR"
+
+
+def test_a_chunk_that_claims_gigabytes_makes_no_room_for_them(tmp_path: Path) -> None:
+    cv2.imwrite(str(tmp_path / "a.png"), np.zeros((9, 9, 3), np.uint16))
+    whole = bytearray((tmp_path / "a.png").read_bytes())
+    place = whole.index(b"IDAT") - 4
+    whole[place : place + 4] = (2**31 - 9).to_bytes(4, "big")
+    (tmp_path / "a.png").write_bytes(bytes(whole))
+    with pytest.raises(ImageError, match=r"a\.png: a broken or oversized picture \(it is cut off"):
+        read_image(tmp_path / "a.png")
