@@ -47,13 +47,17 @@ def why_no_image(dataset: Dataset) -> str:
 
 
 def note_of(dataset: Dataset) -> tuple[str, ...]:
-    """Say of an object with pixels that they are no image of the patient, if so.
+    """Say of an object with pixels that they are no image of the patient, or not all that a viewer shows.
 
     Args:
         dataset: A parsed file.
     """
     note = _NOTES.get(class_of(dataset))
-    return (note,) if note else ()
+    notes = (note,) if note else ()
+    gray = str(dataset.get("PhotometricInterpretation") or "").startswith("MONOCHROME")
+    if gray and dataset.get("RedPaletteColorLookupTableDescriptor"):  # PS3.3 C.7.6.19
+        notes += ("gray values only: the colours of a supplemental palette are not shown",)
+    return notes
 
 
 def is_video(syntax: str) -> bool:

@@ -93,6 +93,11 @@ def test_a_real_enhanced_ct_is_the_volume_that_highdicom_makes(data: Path) -> No
     assert image.axes == "zyx"
 
 
+def test_colours_laid_over_gray_values_are_said(data: Path) -> None:
+    image = read_image(data / "dicom_pydicom_data" / "eCT_Supplemental.dcm")
+    assert any("supplemental palette" in note for note in image.notes)
+
+
 def test_frames_are_put_in_the_order_of_their_positions(write: Any, voxels: Any) -> None:
     heights = (6, 0, 4, 2, 8)
     image = read_image(write("a.dcm", voxels, **_enhanced([(0, 0, z) for z in heights])))
