@@ -21,7 +21,7 @@ from pydicom.pixels.processing import convert_color_space
 from medvlm.study import ImageError
 
 from .codestreams import Codestream, parse_jpeg, parse_jpeg2000
-from .common import Array
+from .common import Array, refuse_size
 from .reduced import centered, levels_of, shrink_jpeg, shrink_jpeg2000
 
 Family = Literal["jpeg", "jpegls", "j2k", "rle", "deflate"]
@@ -41,6 +41,7 @@ _SYNTAXES: dict[str, Family] = {
     "1.2.840.10008.1.2.5": "rle",
     "1.2.840.10008.1.2.8.1": "deflate",  # deflated image frame compression
 }
+_RLE_GAIN = 64  # two bytes may become 128 (PS3.5 G.3)
 _HIGH_THROUGHPUT = ("1.2.840.10008.1.2.4.201", "1.2.840.10008.1.2.4.202", "1.2.840.10008.1.2.4.203")
 _PHOTOMETRIC = ("MONOCHROME1", "MONOCHROME2", "PALETTE COLOR", "RGB", "YBR_FULL", "YBR_FULL_422", "YBR_RCT", "YBR_ICT")
 
@@ -138,6 +139,8 @@ def _decode(piece: bytes, form: Form, stream: Codestream | None, reduce: int) ->
     except (OSError, RuntimeError, ValueError, zlib.error) as error:
         if form.is_ours_alone or (form.family == "jpeg" and stream is not None and stream.precision == 12):
             raise ImageError(f"a broken {form.family} frame ({str(error) or type(error).__name__})") from error
+        if form.family == "rle":  # pydicom unpacks all there is
+            refuse_size("an RLE frame", _RLE_GAIN * len(piece), what="runs")
         return None
     return _as_rgb(_as_stored(plane, form, stream), form, stream)
 

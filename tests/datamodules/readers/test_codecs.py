@@ -156,6 +156,19 @@ def test_a_deflated_frame_is_not_unpacked_beyond_its_size() -> None:
         decode_frames(made([short.compress(bytes(31)) + short.flush()], "deflate", (4, 4)))
 
 
+def rle(*segments: bytes) -> bytes:
+    starts = np.cumsum([64, *map(len, segments)])[:-1]
+    return np.array([len(segments), *starts, *[0] * (15 - len(segments))], "<u4").tobytes() + b"".join(segments)
+
+
+def test_padded_rle_is_left_to_pydicom_unless_it_may_be_a_bomb() -> None:
+    byte: Any = {"BitsAllocated": 8, "BitsStored": 8}
+    assert decoded(made([rle(b"\xf1\x07")], "rle", (4, 4), **byte)).tolist() == [[7] * 4] * 4
+    assert decode_frames(made([rle(b"\xef\x07")], "rle", (4, 4), **byte)) is None  # 18 bytes for 16 pixels
+    with pytest.raises(ImageError, match="runs would take"):
+        decode_frames(made([rle(b"\x81\x00" * 17_000_000)], "rle", (4, 4), **byte))
+
+
 def _claim(kind: str, data: bytes, height: int, width: int) -> bytes:
     """The same codestream, whose header says another size."""
     if kind in ("j2k", "htj2k"):
