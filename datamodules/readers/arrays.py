@@ -26,6 +26,10 @@ def from_array(array: Array, *, modality: str | None = None) -> Image:
     if array.size == 0:
         raise ImageError(f"An array of shape {array.shape} holds no pixels.")
     axes = _axes(array)
+    if "c" in axes and array.dtype.kind in "iu" and array.dtype.newbyteorder("=") not in (np.uint8, np.uint16):
+        raise ImageError(
+            f"Colours as {array.dtype}: what is white is open; expected uint8 (0 to 255), uint16 or floats in 0..1."
+        )
     values, notes = fill_nan(narrow(array))
     if axes == "yxc" and values.shape[2] == 4:
         values, notes = values[..., :3], (*notes, "the alpha channel is left out")

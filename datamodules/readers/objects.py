@@ -53,7 +53,7 @@ def note_of(dataset: Dataset) -> tuple[str, ...]:
         dataset: A parsed file.
     """
     note = _NOTES.get(class_of(dataset))
-    notes = (note,) if note else ()
+    notes: tuple[str, ...] = (note,) if note else ()
     gray = str(dataset.get("PhotometricInterpretation") or "").startswith("MONOCHROME")
     if gray and dataset.get("RedPaletteColorLookupTableDescriptor"):  # PS3.3 C.7.6.19
         notes += ("gray values only: the colours of a supplemental palette are not shown",)

@@ -204,7 +204,8 @@ def test_arrays(array: NDArray[Any], modality: str | None, axes: str, unit: str)
 @pytest.mark.parametrize(
     "array",
     [np.zeros((0, 4)), np.zeros(4), np.zeros((2, 2, 2, 2)), np.zeros((3, 64, 64), np.uint8), np.array([["a"]]),
-     np.full((2, 2), np.nan), np.ones((2, 2), complex), np.full((2, 2, 3), 99.0)],
+     np.full((2, 2), np.nan), np.ones((2, 2), complex), np.full((2, 2, 3), 99.0), np.full((2, 2, 3), 255),
+     np.array([[None]]), np.array([["2026-01-01"]], "datetime64[D]"), np.zeros((2, 2, 3), np.int16)],
 )  # fmt: skip
 def test_arrays_that_mean_nothing_clear(array: NDArray[Any]) -> None:
     with pytest.raises(ImageError):
