@@ -80,7 +80,7 @@ class PixelCache:
             recipe: Fingerprint of the settings of ``pixels``; needed with a folder, which outlives this run.
             folder: Where prepared pixels are also kept; many runs may share it.
             disk_bytes: Most bytes kept there.
-            modality: DICOM modality of files that do not say, such as NIfTI.
+            modality: DICOM modality of files that do not say, such as NIfTI, where their reference does not say either.
             repair: Whether irregular series are resampled instead of refused.
             size: Height and width that ``pixels`` needs of a plane at least, so that no more is decoded of it
                 (``processor.image_processor.needed``, for example); None decodes all.
@@ -124,7 +124,8 @@ class PixelCache:
 
     def key(self, image: ImageRef) -> str:
         """Return the name of an entry: what the file holds, and what made pixels of it."""
-        how = f"{image.volume} {self.modality} {self.repair} {image.region} {image.rescale} {self.size}"
+        modality = image.modality or self.modality
+        how = f"{image.volume} {modality} {self.repair} {image.region} {image.rescale} {self.size}"
         parts = [self.recipe, self._made_by, how, self._digests(image.path)]
         return hashlib.sha256("\n".join(parts).encode()).hexdigest()[:32]
 
@@ -134,7 +135,8 @@ class PixelCache:
         from .readers.published import published_rescale
 
         with local_file(image.path) as path:
-            decoded = read_image(path, modality=self.modality, repair=self.repair, region=image.region, size=self.size)
+            modality = image.modality or self.modality
+            decoded = read_image(path, modality=modality, repair=self.repair, region=image.region, size=self.size)
         if image.rescale is not None:
             decoded = published_rescale(decoded, *image.rescale)
         if decoded.is_volume != image.volume:

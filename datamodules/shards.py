@@ -175,7 +175,8 @@ def _image(image: ImageRef, name: str) -> dict[str, Any]:
     fields: dict[str, Any] = {"path": name, "volume": image.volume}
     if image.region is not None:
         fields |= {"box": image.region.box, "size": image.region.size}
-    return fields | ({} if image.rescale is None else {"rescale": image.rescale})
+    said = {"rescale": image.rescale, "modality": image.modality}
+    return fields | {name: value for name, value in said.items() if value is not None}
 
 
 def _questions(group: list[Sample], names: list[str]) -> bytes:

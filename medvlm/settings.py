@@ -57,7 +57,7 @@ class PartSettings(Settings):
     options: dict[str, Any] = {}
     """Keyword arguments of the set's loader."""
     rates: Path | None = None
-    """JSON file ``{"id": pass rate}``; kept are training questions with ``low < rate < high``."""
+    """JSON file ``{"id": pass rate}`` or a rollouts folder; kept are training questions with ``low < rate < high``."""
     low: Annotated[float, Field(ge=0, le=1)] = 0.0
     high: Annotated[float, Field(ge=0, le=1)] = 1.0
 
@@ -79,6 +79,16 @@ class DataSettings(Settings):
     """For phantoms: how many patients, which seed, which size."""
     cache_gb: Annotated[float, Field(ge=0)] = 2.0
     """Memory for prepared pixels."""
+    modality: str | None = None
+    """DICOM modality of files that cannot say it (NIfTI), where the set does not say it either."""
+    repair: bool = False
+    """Whether irregular series are resampled instead of refused."""
+    cache: Path | None = None
+    """Folder where prepared pixels are also kept, for later epochs and runs; several runs may share it."""
+    cache_disk_gb: Annotated[float, Field(gt=0)] = 50.0
+    """Most that the folder may hold; what was used longest ago goes first."""
+    decode: Literal["full", "fit"] = "full"
+    """``fit`` decodes compressed planes at the size that the model needs, within a stated tolerance."""
     workers: Annotated[int, Field(ge=0)] = 0
     """Processes that read images."""
     augment: bool = False

@@ -108,12 +108,14 @@ class ImageRef:
         region: Which part of a whole slide is shown; None for all of it, and for everything else.
         rescale: Slope and intercept (0028,1053/1052) of a CT whose set publishes them in a table; they are applied
             unless the file's numbers are HU already. None for everything else.
+        modality: DICOM modality (0008,0060) where the file itself cannot say it, as NIfTI and NumPy files cannot.
     """
 
     path: Path
     volume: bool = False
     region: Region | None = None
     rescale: tuple[float, float] | None = None
+    modality: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -67,7 +67,8 @@ class _Wanted:
             raise SampleError(
                 f"{self.root} has no {self.modality!r} files, only {', '.join(files)}: make it with modality='both'."
             )
-        return ImageRef(self.root / files[self.modality], volume=self.modality != "cr")
+        modality = "CT" if self.modality == "nifti" else None
+        return ImageRef(self.root / files[self.modality], volume=self.modality != "cr", modality=modality)
 
 
 def load_thorax(

@@ -108,11 +108,11 @@ def check_jsonl(path: Path | str, *, read: Reader | None = None) -> CheckReport:
     return report
 
 
-def _read(path: Path, region: Region | None = None) -> Image:
+def _read(path: Path, region: Region | None = None, modality: str | None = None) -> Image:
     """Read an image by its content; the readers load only when a file is checked."""
     from ..readers import read_image
 
-    return read_image(path, region=region)
+    return read_image(path, region=region, modality=modality)
 
 
 class _Images:
@@ -145,7 +145,8 @@ class _Images:
         if not image.path.exists():
             return f"image {image.path} does not exist", "", ""
         try:
-            found = self.read(image.path, **({} if image.region is None else {"region": image.region}))
+            said = {"region": image.region, "modality": image.modality}
+            found = self.read(image.path, **{name: value for name, value in said.items() if value is not None})
         except (ImageError, OSError) as error:
             return f"image {image.path} cannot be read: {error}", "", ""
         if found.is_volume != image.volume:

@@ -117,7 +117,7 @@ def _image(row: Row, home: Path, view: str, images: Path | str | None) -> ImageR
     name = row.need("image_id")
     if view == "picture":
         return row.image(home / "images_2d" / "whole", f"{name}.png")
-    return row.image(home / "ct" if images is None else Path(images), f"{name}/ct.nii.gz", volume=True)
+    return row.image(home / "ct" if images is None else Path(images), f"{name}/ct.nii.gz", volume=True, modality="CT")
 
 
 def _sample(row: Row, form: Form, image: ImageRef) -> Sample:

@@ -14,8 +14,9 @@ r"""The format for your own data: a text file with one JSON object a line, for 2
 id            required   unique in the file
 images        required   list, in the order shown; each a path or ``{"path": ..., "volume": true}`` for a volume (a
                          NIfTI file or a folder of DICOM slices); ``{"path": ..., "box": [x0, y0, x1, y1], "size":
-                         [height, width]}`` shows a part of a whole slide (level-0 pixels) at a size. Relative paths
-                         start at the file's own folder. An empty list for a question on text alone
+                         [height, width]}`` shows a part of a whole slide (level-0 pixels) at a size; ``"modality":
+                         "CT"`` says what a file that cannot say it holds (NIfTI). Relative paths start at the file's
+                         own folder. An empty list for a question on text alone
 question      required   text, without options and without image placeholders
 answer        required   ``choice``: the text of the right option, not its letter; ``closed``: yes or no; ``box``:
                          ``[x0, y0, x1, y1]`` as shares of width and height, 0 to 1; ``number``: a number
@@ -175,11 +176,12 @@ def _images(record: Mapping[str, Any], folder: Path, where: str) -> tuple[ImageR
 def _image(item: Any, folder: Path, where: str) -> ImageRef:
     """Read one entry of an image list."""
     fields = {"path": item} if isinstance(item, str) else as_record(item, where)
-    unknown = sorted(set(fields) - {"path", "volume", "box", "size"})
-    path, volume = fields.get("path"), fields.get("volume", False)
-    if unknown or not isinstance(path, str) or not path.strip() or "\0" in path or not isinstance(volume, bool):
+    unknown = sorted(set(fields) - {"path", "volume", "box", "size", "modality"})
+    path, volume, modality = fields.get("path"), fields.get("volume", False), fields.get("modality")
+    named = isinstance(path, str) and bool(path.strip()) and "\0" not in path
+    if unknown or not named or not isinstance(volume, bool) or not isinstance(modality, str | None):
         raise UnusableRecordError(where, 'image is not a path or {"path": ..., "volume": true}', item)
-    return ImageRef(folder / path.strip(), volume, _region(fields, where))
+    return ImageRef(folder / str(path).strip(), volume, _region(fields, where), modality=modality)
 
 
 def _region(fields: Mapping[str, Any], where: str) -> Region | None:

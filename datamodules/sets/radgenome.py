@@ -85,7 +85,11 @@ def _sample(row: Row, ask: Ask, folder: Path) -> Sample:
     question, answer, kind = _asked(row, ask, region)
     return Sample(
         id=f"{volume.name}-{row.where}",
-        images=(row.image(folder, f"{volume.patient}/{volume.patient}{volume.scan}/{volume.file}", volume=True),),
+        images=(
+            row.image(
+                folder, f"{volume.patient}/{volume.patient}{volume.scan}/{volume.file}", volume=True, modality="CT"
+            ),
+        ),
         question=question,
         answer=answer,
         kind=kind,

@@ -49,9 +49,9 @@ class Row:
             raise self.refuse(f"{key}: expected a list of texts", value)
         return tuple(text.strip() for text in value)
 
-    def image(self, folder: Path, name: str, *, volume: bool = False) -> ImageRef:
+    def image(self, folder: Path, name: str, *, volume: bool = False, modality: str | None = None) -> ImageRef:
         """Return the image of a name below a folder; a name that leads out of it is refused."""
-        return ImageRef(inside(folder, name, self.where), volume)
+        return ImageRef(inside(folder, name, self.where), volume, modality=modality)
 
     def categories(self, fields: Mapping[str, str]) -> dict[str, str]:
         """Return the fields that score tables are broken down by: name of the category -> field."""

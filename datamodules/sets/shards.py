@@ -91,7 +91,7 @@ def _image(shard: Path, fields: dict[str, Any]) -> ImageRef:
     """Make the reference of one image."""
     region = Region(tuple(fields["box"]), tuple(fields["size"])) if "box" in fields else None
     rescale = tuple(fields["rescale"]) if "rescale" in fields else None
-    return ImageRef(shard / fields["path"], bool(fields["volume"]), region, rescale)
+    return ImageRef(shard / fields["path"], bool(fields["volume"]), region, rescale, fields.get("modality"))
 
 
 def _tuples(record: dict[str, Any]) -> dict[str, Any]:

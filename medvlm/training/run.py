@@ -24,13 +24,13 @@ from typing import Any
 import torch
 
 from medvlm.config import load_config, save_config
-from medvlm.datamodules.cache import PixelCache
+from medvlm.datamodules.cache import PixelCache, fingerprint
 from medvlm.datamodules.data import StudyData
 from medvlm.files import atomic_folder, write_whole
 from medvlm.models import load_vlm
 from medvlm.models.merge import merge_lora
 from medvlm.models.tokens import max_positions
-from medvlm.settings import GRPOStage, Recipe, SFTStage, Stage
+from medvlm.settings import DataSettings, GRPOStage, Recipe, SFTStage, Stage
 from medvlm.training.build import Collate, build_model, data_root, prepare_parts, set_texts, stage_data
 from medvlm.training.checkpoint import latest_checkpoint
 from medvlm.training.checks import check_protocols, check_rewards, check_samples
@@ -86,8 +86,27 @@ def prepare(recipe: Recipe) -> Run:
         save_model(*build_model(recipe.model, set_texts(recipe, root), seed=recipe.seed), recipe, start)
     _, processor = load_vlm(start)
     images = processor.image_processor
-    cache = PixelCache(images.pixels, int(recipe.data.cache_gb * 2**30))
+    cache = pixel_cache(recipe.data, images)
     return Run(recipe, root, cache, _centre(images.image_mean), _centre(images.image_std))
+
+
+def pixel_cache(settings: DataSettings, images: Any) -> PixelCache:
+    """The cache that all stages share.
+
+    Args:
+        settings: Say how much is kept, where, and how files are decoded.
+        images: The model's image processor.
+    """
+    return PixelCache(
+        images.pixels,
+        int(settings.cache_gb * 2**30),
+        recipe=fingerprint(images.to_dict()),
+        folder=settings.cache,
+        disk_bytes=int(settings.cache_disk_gb * 2**30),
+        modality=settings.modality,
+        repair=settings.repair,
+        size=images.needed if settings.decode == "fit" else None,
+    )
 
 
 def _centre(values: Any) -> float:
@@ -99,13 +118,19 @@ def _claim(recipe: Recipe) -> None:
     path = recipe.folder / "recipe.yaml"
     decisive = ("seed", "reasoning", "model", "data", "stages")
     if path.is_file() and (recipe.folder / "init" / "model").is_dir():  # before that, nothing was made of it
-        old = load_config(path)
-        if changed := [name for name in decisive if getattr(old, name) != getattr(recipe, name)]:
+        old, new = _decisive(load_config(path)), _decisive(recipe)
+        if changed := [name for name in decisive if getattr(old, name) != getattr(new, name)]:
             raise ValueError(
                 f"{recipe.folder} holds a run with other settings ({', '.join(changed)}). "
                 "Choose another place (output=FOLDER or name=NAME), or delete it."
             )
     save_config(recipe, path)
+
+
+def _decisive(recipe: Recipe) -> Recipe:
+    """The recipe without what changes no pixel: where they are kept, and how many processes read them."""
+    free = {"cache": None, "cache_gb": 0.0, "cache_disk_gb": 1.0, "workers": 0}
+    return recipe.model_copy(update={"data": recipe.data.model_copy(update=free)})
 
 
 def save_model(model: Any, processor: Any, recipe: Recipe, folder: Path) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -152,3 +153,11 @@ def test_a_byte_order_mark_and_blank_lines_do_no_harm(tmp_path: Path) -> None:
 def test_a_question_on_text_alone_has_an_empty_list_of_images_and_a_group_of_its_own(jsonl: Write) -> None:
     sample = only(jsonl(record(images=[])))
     assert (sample.images, sample.group) == ((), "1")
+
+
+def test_a_record_says_what_a_file_cannot(tmp_path: Path) -> None:
+    image = {"path": "a.nii.gz", "volume": True, "modality": "CT"}
+    record = {"id": "1", "images": [image], "question": "?", "answer": "yes"}
+    (tmp_path / "data.jsonl").write_text(json.dumps(record))
+    (sample,) = load_jsonl(tmp_path / "data.jsonl", "all")
+    assert sample.images == (ImageRef(tmp_path / "a.nii.gz", volume=True, modality="CT"),)

@@ -128,3 +128,20 @@ def test_a_protocol_that_does_not_exist_is_found_before_training(tmp_path: Path)
     with pytest.raises(ValueError, match="protocol 'thorex' is unknown"):
         run_recipe(recipe(tmp_path, evaluate={"protocol": "thorex"}))
     assert not (tmp_path / "small").exists()
+
+
+def accuracies(summary: dict[str, Any]) -> dict[str, float]:
+    return {name: row["accuracy"] for name, row in summary.items()}
+
+
+def test_pixels_on_disk_serve_a_second_run_and_may_move(tmp_path: Path) -> None:
+    first = recipe(tmp_path, name="first")
+    data = first.data.model_dump() | {"cache": tmp_path / "pixels", "decode": "fit"}
+    summary = run_recipe(recipe(tmp_path, name="cached", data=data))
+    assert accuracies(summary) == accuracies(run_recipe(first))
+    entries = {path: path.stat().st_mtime_ns for path in (tmp_path / "pixels").rglob("*.npy")}
+    assert entries
+    again = run_recipe(recipe(tmp_path, name="again", data=data))
+    assert accuracies(again) == accuracies(summary)
+    assert {path: path.stat().st_mtime_ns for path in (tmp_path / "pixels").rglob("*.npy")}.keys() == entries.keys()
+    assert run_recipe(recipe(tmp_path, name="again", data=data | {"cache": None, "workers": 1})) == again
