@@ -86,8 +86,8 @@ class Form:
 
     @property
     def is_ours_alone(self) -> bool:
-        """Whether pydicom's plugins cannot decode it, so that an error of ours is the last word."""
-        return self.family == "deflate" or (self.family == "rle" and self.allocated == 1)
+        """Whether no other decoder is used for it, so that an error of ours is the last word."""
+        return self.family in ("jpeg", "deflate") or (self.family == "rle" and self.allocated == 1)
 
 
 def decode_frames(
@@ -108,7 +108,7 @@ def decode_frames(
 
     Raises:
         ImageError: If a frame says another size than the attributes, there are fewer frames than asked for, or a frame
-            that only this module decodes is broken.
+            is broken or cut off that only this module decodes.
     """
     form = _form(dataset)
     if form is None:
@@ -137,7 +137,7 @@ def _decode(piece: bytes, form: Form, stream: Codestream | None, reduce: int) ->
     try:
         plane = _DECODERS[form.family](piece, form, stream, reduce)
     except (OSError, RuntimeError, ValueError, zlib.error) as error:
-        if form.is_ours_alone or (form.family == "jpeg" and stream is not None and stream.precision == 12):
+        if form.is_ours_alone:
             raise ImageError(f"a broken {form.family} frame ({str(error) or type(error).__name__})") from error
         if form.family == "rle":  # pydicom unpacks all there is
             refuse_size("an RLE frame", _RLE_GAIN * len(piece), what="runs")
@@ -199,6 +199,8 @@ def _claims(form: Form, piece: bytes) -> Codestream | None:
             f"a frame says that it is {stream.height} x {stream.width} with {stream.components} component(s), "
             f"the attributes say {form.rows} x {form.columns} with {form.samples}"
         )
+    if form.family == "jpeg" and not stream.is_complete:  # libjpeg would paint the rest gray
+        raise ImageError("a JPEG frame is cut off: its end marker (ff d9) is missing")
     return stream
 
 

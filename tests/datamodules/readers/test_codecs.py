@@ -188,6 +188,12 @@ def test_a_codestream_that_claims_gigapixels_is_refused_before_it_is_decoded(
         decode_frames(made([bomb], kind, (16, 16)))
 
 
+def test_a_jpeg_that_is_cut_off_is_refused_not_filled_up() -> None:
+    whole = ENCODE["lossless"](noise(64, 64))
+    with pytest.raises(ImageError, match="end marker"):
+        decode_frames(made([whole[: len(whole) // 2]], "lossless", (64, 64)))
+
+
 @pytest.mark.parametrize(
     "data", [b"", b"\xff\xd8", b"\xff\xd8\xff\xc0\x00\x11\x08", bytes(50), b"\xff\xd8" + b"\xff" * 99]
 )
