@@ -305,7 +305,9 @@ def _as_stored(plane: Array, form: Form, stream: Codestream | None) -> Array:
         wrong = stream.signed != form.signed and form.photometric.startswith("MONOCHROME")
         used = stream.precision if wrong else form.allocated
     spare = form.allocated - used
-    return values if spare <= 0 else (values << spare) >> spare
+    if spare <= 0 or (values.dtype.kind == "u" and not values.max() >> used):  # nothing there: most files
+        return values
+    return (values << spare) >> spare
 
 
 def _as_rgb(array: Array, form: Form, stream: Codestream | None) -> Array:
