@@ -190,7 +190,7 @@ class TrainerSettings(Settings):
     """Where and how a run is executed."""
 
     accelerator: str = "auto"
-    devices: int | str = "auto"
+    devices: int | str = 1
     strategy: str = "auto"
     precision: Literal["32-true", "bf16-mixed", "16-mixed", "bf16-true"] = "32-true"
     threads: Annotated[int, Field(ge=1)] | None = None

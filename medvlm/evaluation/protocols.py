@@ -39,6 +39,7 @@ class Protocol:
         instructions: The text that follows a question, by kind.
         rules: How an answer is scored, by kind.
         aggregation: How single scores become one number.
+        chest: Whether reports are of the chest, whose findings the rule labeler reads; else they have no finding F1.
     """
 
     name: str
@@ -50,6 +51,7 @@ class Protocol:
     instructions: Mapping[AnswerKind, str] = field(default_factory=lambda: dict(INSTRUCTIONS))
     rules: Mapping[AnswerKind, str] = field(default_factory=lambda: dict(RULES))
     aggregation: str = "mean over questions; unparsed, refused and unreadable ones are wrong"
+    chest: bool = True
 
     @property
     def prompt_hash(self) -> str:
@@ -121,6 +123,13 @@ PROTOCOLS: Mapping[str, Protocol] = {
         ),
         Protocol("rexvqa", about="ReXVQA; accuracy overall and by category", breakdown=("category", "task")),
         Protocol("thorax", about="Thorax phantom, held-out virtual patients", breakdown=("task", "template")),
+        Protocol(
+            "tissue",
+            about="Tissue phantom, held-out virtual patients",
+            breakdown=("task", "template"),
+            rules={**RULES, "report": "BLEU and ROUGE-L over the corpus; no accuracy"},
+            chest=False,
+        ),
         Protocol("jsonl", about="Own data in the JSONL format"),
         Protocol("mixture", about="Several sets; accuracy by set", breakdown=("set",)),
     )

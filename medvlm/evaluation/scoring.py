@@ -109,8 +109,8 @@ def score_records(records: Sequence[Record], protocol: Protocol, *, header: str 
     if not records:
         raise ValueError("no records to score; ask at least one question")
     answered = [record for record in records if record.correct is not None]
-    rows = _kind_rows(records, seed) + _category_rows(answered, protocol, seed)
-    corpus, notes = _corpus(records)
+    rows = _kind_rows(records, protocol, seed) + _category_rows(answered, protocol, seed)
+    corpus, notes = _corpus(records, protocol)
     missing = [record for record in records if record.error]
     if missing:
         notes.append(f"{len(missing)} questions could not be asked and count as wrong, first: {missing[0].error}")
@@ -168,12 +168,12 @@ def _mean(records: Sequence[Record], value: Callable[[Record], float], seed: int
     return mean_interval([value(record) for record in records], [record.cluster for record in records], seed=seed)
 
 
-def _kind_rows(records: Sequence[Record], seed: int) -> list[Row]:
+def _kind_rows(records: Sequence[Record], protocol: Protocol, seed: int) -> list[Row]:
     rows = []
     for kind in sorted({record.kind for record in records}):
         part = [record for record in records if record.kind == kind]
         if kind == "report":
-            rows.append(Row(kind, "rule_chexpert_micro_f1", _report_f1(part, seed)))
+            rows += [Row(kind, "rule_chexpert_micro_f1", _report_f1(part, seed))] if protocol.chest else []
             continue
         rows.append(Row(kind, "accuracy", _accuracy(part, seed)))
         rows += [Row(kind, name, _mean(part, partial(_named, name), seed)) for name in _PER_KIND.get(kind, ())]
@@ -206,13 +206,13 @@ def _category_rows(records: Sequence[Record], protocol: Protocol, seed: int) -> 
     return rows
 
 
-def _corpus(records: Sequence[Record]) -> tuple[list[Metric], list[str]]:
+def _corpus(records: Sequence[Record], protocol: Protocol) -> tuple[list[Metric], list[str]]:
     """Corpus scores of the reports, and which of them could not be had."""
     reports = [record for record in records if record.kind == "report"]
     if not reports:
         return [], []
     given, wanted = [record.value or "" for record in reports], [record.reference for record in reports]
-    metrics, notes = finding_f1(given, wanted), []
+    metrics, notes = finding_f1(given, wanted) if protocol.chest else [], []
     for metric in (bleu, rouge_l):
         try:
             metrics.append(metric(given, wanted))

@@ -104,3 +104,10 @@ def test_one_cluster_is_null_in_json_and_said_in_text() -> None:
 def test_markup_in_a_category_is_printed_as_it_is() -> None:
     score = score_records(records("closed", ["yes", "no"], organ="[bold]x[/bold]"), OWN)
     assert "organ=[bold]x[/bold]" in score.to_text()
+
+
+def test_reports_that_are_not_of_the_chest_have_no_chest_findings() -> None:
+    made = records("report", ["Tumour nests.", "Dense lymphocytic infiltrate."], "Lymphocytic infiltrate.")
+    score = score_records(made, Protocol("own", chest=False))
+    assert not [row for row in score.rows if row.part == "report"]
+    assert [metric.name.partition("[")[0] for metric in score.corpus] == ["bleu", "rougeL_f1"]
