@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING, Any
 import torch
 
 import medvlm
-from medvlm.study import Image, ImageError, ImageRef
+from medvlm.study import Image, ImageError, ImageRef, Repair
 
 from .content import Digests
 from .shard_files import local_file
@@ -69,7 +69,7 @@ class PixelCache:
         folder: Path | str | None = None,
         disk_bytes: int = DISK_BYTES,
         modality: str | None = None,
-        repair: bool = False,
+        repair: Repair = False,
         size: tuple[int, int] | None = None,
     ) -> None:
         """Start empty, or with what the folder holds.

@@ -8,6 +8,7 @@ import sys
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, get_args
 
+from medvlm.options import add_repair
 from medvlm.study import AnswerKind
 
 if TYPE_CHECKING:
@@ -65,7 +66,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--option", action="append", default=[], help="one option to choose from; repeat it")
     parser.add_argument("--kind", choices=get_args(AnswerKind), help="form of the answer, where the words do not tell")
     parser.add_argument("--modality", help="DICOM modality, for files that do not say (CT)")
-    parser.add_argument("--repair", action="store_true", help="resample slices with gaps or tilt")
+    add_repair(parser)
     parser.add_argument("--max-new-tokens", type=int, help="where an answer is cut")
     parser.add_argument("--json", action="store_true", help="everything, as JSON")
     return parser

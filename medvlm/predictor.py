@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias, overload
 from medvlm.answer import Answer, Provenance, make_answer
 from medvlm.asking import Shown, make_sample, token_limit
 from medvlm.identity import Identity, identify
-from medvlm.study import AnswerKind, Image, ImageError, Sample, WeightsError
+from medvlm.study import AnswerKind, Image, ImageError, Repair, Sample, WeightsError
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -50,7 +50,7 @@ class Predictor:
         options: Sequence[str] | None = ...,
         kind: AnswerKind | None = ...,
         modality: str | None = ...,
-        repair: bool = ...,
+        repair: Repair = ...,
         max_new_tokens: int | None = ...,
         reasoning: bool | None = ...,
     ) -> Answer: ...
@@ -64,7 +64,7 @@ class Predictor:
         options: Sequence[str] | None = ...,
         kind: AnswerKind | None = ...,
         modality: str | None = ...,
-        repair: bool = ...,
+        repair: Repair = ...,
         max_new_tokens: int | None = ...,
         reasoning: bool | None = ...,
     ) -> list[Answer]: ...
@@ -77,7 +77,7 @@ class Predictor:
         options: Sequence[str] | None = None,
         kind: AnswerKind | None = None,
         modality: str | None = None,
-        repair: bool = False,
+        repair: Repair = False,
         max_new_tokens: int | None = None,
         reasoning: bool | None = None,
     ) -> Answer | list[Answer]:
@@ -111,7 +111,7 @@ class Predictor:
         (answers,) = self.answer([(shown, samples)], max_new_tokens=max_new_tokens, reasoning=reasoning)
         return answers[0] if isinstance(question, str) else answers
 
-    def show(self, image: Source, *, modality: str | None = None, repair: bool = False) -> Shown:
+    def show(self, image: Source, *, modality: str | None = None, repair: Repair = False) -> Shown:
         """Read an image and make of it what the model sees.
 
         Args:

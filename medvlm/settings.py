@@ -7,6 +7,8 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
+from medvlm.study import Repair
+
 FolderName = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]*$")]
 TAKEN = ("init", "model")  # folders of a run that are no stage's
 
@@ -81,8 +83,8 @@ class DataSettings(Settings):
     """Memory for prepared pixels."""
     modality: str | None = None
     """DICOM modality of files that cannot say it (NIfTI), where the set does not say it either."""
-    repair: bool = False
-    """Whether irregular series are resampled instead of refused."""
+    repair: Repair = False
+    """Whether irregular series are resampled instead of refused: by ourselves, or by ``dcm2niix``."""
     cache: Path | None = None
     """Folder where prepared pixels are also kept, for later epochs and runs; several runs may share it."""
     cache_disk_gb: Annotated[float, Field(gt=0)] = 50.0

@@ -7,6 +7,8 @@ import io
 from pathlib import Path
 from typing import Any
 
+from medvlm.options import add_repair
+
 
 def add(parsers: argparse._SubParsersAction[Any]) -> None:
     """Describe the verb's arguments.
@@ -29,7 +31,7 @@ def add(parsers: argparse._SubParsersAction[Any]) -> None:
     recipes.add_argument("--model", metavar="FOLDER", help="take the recipes that are saved with a model")
     parser.add_argument("--out", metavar="PNG", type=Path, default=Path("show.png"), help="the drawing; show.png")
     parser.add_argument("--modality", help="DICOM modality, for files that do not say (CT)")
-    parser.add_argument("--repair", action="store_true", help="resample slices with gaps or tilt")
+    add_repair(parser)
 
 
 def run(arguments: argparse.Namespace) -> int:

@@ -23,6 +23,8 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
+Repair = bool | Literal["dcm2niix"]
+"""Whether an irregular series is resampled: not at all, by ourselves, or by the corrected file of dcm2niix."""
 AnswerKind = Literal["choice", "closed", "open", "report", "box", "number"]
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, Literal, TypeAlias
+from typing import Any, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,9 +15,6 @@ from medvlm.orientation import letters_of
 from .common import Array
 
 Vector: TypeAlias = NDArray[np.floating[Any]]
-
-Repair: TypeAlias = bool | Literal["dcm2niix"]
-"""Whether an irregular series is resampled: True by :func:`straighten`, ``dcm2niix`` by that program."""
 
 STEP_TOLERANCE = 0.02
 """Share by which steps between slices may differ: headers round positions."""

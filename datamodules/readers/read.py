@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from medvlm.study import GeometryError, Image, ImageError, Region
+from medvlm.study import GeometryError, Image, ImageError, Region, Repair
 
 from .sniff import holds_slide, kind_of_file
 from .stacks import is_numpy, is_stack, read_numpy, read_stack
@@ -18,8 +18,6 @@ from .stacks import is_numpy, is_stack, read_numpy, read_stack
 if TYPE_CHECKING:
     from numpy.typing import NDArray
     from PIL import Image as Pil
-
-    from .geometry import Repair
 
 
 def read_image(

@@ -9,13 +9,13 @@ from pathlib import Path
 
 import numpy as np
 
-from medvlm.study import GeometryError, Image
+from medvlm.study import GeometryError, Image, Repair
 
 from .choose import choose_series
 from .common import Array, fingerprint, refuse_size
 from .dcm2niix import mend_by_dcm2niix
 from .dicom import read_dicom
-from .geometry import Layout, Repair, lay_out, straighten
+from .geometry import Layout, lay_out, straighten
 from .phases import split_phases
 from .scan import THREADS, Header
 

@@ -6,6 +6,8 @@ import argparse
 from collections.abc import Sequence
 from pathlib import Path
 
+from medvlm.options import add_repair
+
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Write reports and say how many.
@@ -47,7 +49,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--model", help="folder or Hub name; else $MEDVLM_MODEL, else the newest under checkpoints/")
     parser.add_argument("--limit", type=_positive, help="most studies reported now")
     parser.add_argument("--batch", type=_positive, default=8, help="studies answered together (default 8)")
-    parser.add_argument("--repair", action="store_true", help="resample series with gaps or tilt instead of failing")
+    add_repair(parser)
     parser.add_argument("--paths", action="store_true", help="name files in studies.csv (paths may name patients)")
     parser.add_argument("--quiet", action="store_true", help="no progress bar")
     return parser

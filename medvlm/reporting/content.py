@@ -15,9 +15,10 @@ from medvlm.predictor import Predictor
 from medvlm.reporting.questions import PRESENCE, REPORT, sections
 from medvlm.reporting.reader import Ready
 from medvlm.reporting.records import SCHEMA
+from medvlm.study import Repair
 
 
-def run_key(predictor: Predictor, repair: bool) -> str:
+def run_key(predictor: Predictor, repair: Repair) -> str:
     """What a report depends on besides its study; another key means that it is written again.
 
     Args:

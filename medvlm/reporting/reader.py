@@ -12,7 +12,7 @@ from medvlm.predictor import Predictor
 from medvlm.reporting.find import Study
 from medvlm.reporting.pick import Candidate, Pick, pick
 from medvlm.reporting.records import Row
-from medvlm.study import MedvlmError, RecipeMismatch
+from medvlm.study import MedvlmError, RecipeMismatch, Repair
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,7 +25,7 @@ class Ready:
     skipped: tuple[tuple[str, str], ...]
 
 
-def read_study(study: Study, predictor: Predictor, row: Row, *, repair: bool) -> Ready | Row:
+def read_study(study: Study, predictor: Predictor, row: Row, *, repair: Repair) -> Ready | Row:
     """Choose and decode the image of a study.
 
     Args:
@@ -54,7 +54,7 @@ def read_study(study: Study, predictor: Predictor, row: Row, *, repair: bool) ->
     return Ready(study, found.chosen, shown, found.skipped)
 
 
-def _show(chosen: Candidate, predictor: Predictor, repair: bool) -> Shown:
+def _show(chosen: Candidate, predictor: Predictor, repair: Repair) -> Shown:
     if not chosen.volume:
         return predictor.show(chosen.entries[0].path)
     with tempfile.TemporaryDirectory(prefix="medvlm-") as folder:  # a series may share its folder with others

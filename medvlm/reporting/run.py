@@ -19,6 +19,7 @@ from medvlm.reporting.progress import progress_bar
 from medvlm.reporting.questions import samples_for
 from medvlm.reporting.reader import Ready, read_study
 from medvlm.reporting.records import Row, read_record, write_record, write_table
+from medvlm.study import Repair
 
 R = TypeVar("R")
 
@@ -54,7 +55,7 @@ def write_reports(
     model: Predictor | str | Path | None = None,
     limit: int | None = None,
     batch: int = 8,
-    repair: bool = False,
+    repair: Repair = False,
     paths: bool = False,
     progress: bool = False,
 ) -> Summary:
@@ -97,7 +98,7 @@ def write_reports(
 class _Run:
     """The state of one call."""
 
-    def __init__(self, predictor: Predictor, folder: Path, repair: bool, root: Path | None) -> None:
+    def __init__(self, predictor: Predictor, folder: Path, repair: Repair, root: Path | None) -> None:
         self.predictor, self.folder, self.repair, self.root = predictor, folder, repair, root
         self.rows: dict[str, Row] = {}
         self.done = self.kept = 0

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -60,7 +61,7 @@ def test_an_unknown_protocol_names_the_nearest() -> None:
         ("slake", "slake", {}),
     ],
 )
-def test_the_released_test_splits_have_the_expected_counts(protocol: str, folder: str, options: dict[str, str]) -> None:
+def test_the_released_test_splits_have_the_expected_counts(protocol: str, folder: str, options: dict[str, Any]) -> None:
     from medvlm.datamodules.sets import load_set
 
     if not (DATA / folder).exists():
