@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import os
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
@@ -83,11 +83,13 @@ def find_studies(roots: Sequence[Path], *, leave_out: Path | None = None) -> tup
         FileNotFoundError: If there is nothing at one of them.
     """
     base = common_folder(roots)
-    files = dict.fromkeys(path for root in roots for path in _files(root, leave_out))
+    unread: list[OSError] = []
+    files = dict.fromkeys(path for root in roots for path in _files(root, leave_out, unread.append))
     with ThreadPoolExecutor(_THREADS) as pool:
         looked = list(pool.map(lambda path: _look(path, base), files))
     groups: dict[str, list[tuple[str, Entry]]] = {}
-    strays = [found for found in looked if isinstance(found, Stray)]
+    strays = [_unread_folder(error, base) for error in unread]
+    strays += [found for found in looked if isinstance(found, Stray)]
     for found in looked:
         if not isinstance(found, Stray):
             kind, entry = found
@@ -125,12 +127,18 @@ def study_id(text: str) -> str:
     return hashlib.sha256(text.encode(errors="surrogateescape")).hexdigest()[:16]
 
 
-def _files(root: Path, leave_out: Path | None) -> Iterator[Path]:
+def _unread_folder(error: OSError, base: Path) -> Stray:
+    """A folder that is there and cannot be listed: what it holds was not looked at, and must not vanish unsaid."""
+    path = Path(error.filename)
+    return Stray(study_id(place_of(path, base)), path, "failed", f"a folder that cannot be read: {error.strerror}")
+
+
+def _files(root: Path, leave_out: Path | None, unread: Callable[[OSError], None]) -> Iterator[Path]:
     if root.is_file():
         yield root
         return
     spared = None if leave_out is None else leave_out.resolve()
-    for folder, below, names in os.walk(root):
+    for folder, below, names in os.walk(root, onerror=unread):
         below[:] = sorted(name for name in below if not name.startswith(".") and Path(folder, name).resolve() != spared)
         yield from (Path(folder, name) for name in sorted(names) if not name.startswith("."))
 

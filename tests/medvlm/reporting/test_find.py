@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import errno
 import hashlib
+import os
 from pathlib import Path
 from typing import Any
 
@@ -97,3 +99,21 @@ def test_a_file_is_a_root_too_and_no_file_counts_twice(write_dicom: Any, tmp_pat
 def test_a_missing_folder_is_an_error(roots: list[Path]) -> None:
     with pytest.raises(FileNotFoundError, match="give the folder that holds"):
         find_studies(roots)
+
+
+def test_a_folder_that_cannot_be_listed_is_a_failure(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    picture(tmp_path / "open" / "a.png")
+    picture(tmp_path / "shut" / "b.png")
+    scan = os.scandir
+
+    def refuse(path: Any) -> Any:
+        if Path(path).name == "shut":
+            raise PermissionError(errno.EACCES, "Permission denied", str(path))
+        return scan(path)
+
+    monkeypatch.setattr(os, "scandir", refuse)
+    studies, strays = find_studies([tmp_path])
+    assert len(studies) == 1
+    assert [(stray.path.name, stray.status, stray.reason) for stray in strays] == [
+        ("shut", "failed", "a folder that cannot be read: Permission denied")
+    ]
