@@ -4,17 +4,30 @@ from __future__ import annotations
 
 import difflib
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, TypeVar
 
 from torch import nn
 
+from .abstractor import AbstractorProjector
 from .perceiver import Perceiver, PerceiverProjector
+from .pooling import AveragePoolProjector, SpatialPoolProjector
+from .qformer import QFormerProjector
 from .slices import SlicesPerceiver, SlicesPool
-from .tokenwise import LinearProjector, MLPProjector
+from .tokenwise import LinearProjector, MLPProjector, PixelShuffleProjector
 
 Grid = tuple[int, int]
+AnyGrid = TypeVar("AnyGrid", bound=tuple[int, ...])
 
-PROJECTORS: dict[str, Any] = {"linear": LinearProjector, "mlp": MLPProjector, "perceiver": PerceiverProjector}
+PROJECTORS: dict[str, Any] = {
+    "linear": LinearProjector,
+    "mlp": MLPProjector,
+    "pixel_shuffle": PixelShuffleProjector,
+    "average_pool": AveragePoolProjector,
+    "spatial_pool": SpatialPoolProjector,
+    "c_abstractor": AbstractorProjector,
+    "perceiver": PerceiverProjector,
+    "qformer": QFormerProjector,
+}
 COMPRESSORS: dict[str, Any] = {"slices_pool": SlicesPool, "slices_perceiver": SlicesPerceiver}
 
 __all__ = [
@@ -28,21 +41,21 @@ __all__ = [
 ]
 
 
-def build_projector(kind: str, *, width_in: int, width_out: int, grid: Grid, **options: Any) -> nn.Module:
+def build_projector(kind: str, *, width_in: int, width_out: int, grid: tuple[int, ...], **options: Any) -> nn.Module:
     """The projector of this kind, from (B, N, width_in) to (B, M, width_out)."""
     projected_grid(kind, grid, **options)
     module: nn.Module = _pick(PROJECTORS, "projector", kind)(width_in, width_out, grid, **options)
     return module
 
 
-def projected_grid(kind: str, grid: Grid, **options: Any) -> Grid:
-    """Rows and columns of tokens that come out of this projector for ``grid``.
+def projected_grid(kind: str, grid: AnyGrid, **options: Any) -> AnyGrid:
+    """Tokens a side that come out of this projector for ``grid``: (rows, columns), of ``spatial_pool`` also in depth.
 
     Examples:
         >>> projected_grid("mlp", (8, 8), merge=2), projected_grid("perceiver", (8, 8), latents=5)
         ((4, 4), (1, 5))
     """
-    out: Grid = _pick(PROJECTORS, "projector", kind).out_grid(grid, **options)
+    out: AnyGrid = _pick(PROJECTORS, "projector", kind).out_grid(grid, **options)
     return out
 
 

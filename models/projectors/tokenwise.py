@@ -55,6 +55,34 @@ class LinearProjector(nn.Module):
         return projected
 
 
+class PixelShuffleProjector(nn.Module):
+    """Squares of tokens folded into channels, then one map without bias: the connector of Idefics3 and SmolVLM.
+
+    That of InternVL has a norm and a second layer: it is ``mlp`` with ``merge=2``.
+
+    Args:
+        width_in: Channels of the encoder.
+        width_out: Channels of the decoder.
+        grid: Rows and columns of tokens of an image.
+        merge: Side of the squares of tokens that become one token.
+    """
+
+    @staticmethod
+    def out_grid(grid: Grid, *, merge: int = 2) -> Grid:
+        """Rows and columns of tokens that come out for ``grid``."""
+        return merged_grid(grid, merge)
+
+    def __init__(self, width_in: int, width_out: int, grid: Grid, *, merge: int = 2) -> None:
+        super().__init__()
+        self.grid, self.merge = grid, merge
+        self.linear = nn.Linear(width_in * merge * merge, width_out, bias=False)
+
+    def forward(self, tokens: torch.Tensor) -> torch.Tensor:
+        """Map (B, N, Dv) to (B, M, Dt)."""
+        projected: torch.Tensor = self.linear(merge_neighbours(tokens, self.grid, self.merge))
+        return projected
+
+
 class MLPProjector(nn.Module):
     """Norm, linear, GELU, linear: the projector of LLaVA, with neighbouring tokens merged first as in InternVL.
 

@@ -13,6 +13,12 @@ PROJECTORS = [
     ("linear", {"merge": 2}),
     ("mlp", {"merge": 4, "hidden": 7}),
     ("perceiver", {"latents": 5, "heads": 2}),
+    ("pixel_shuffle", {"merge": 2}),
+    ("average_pool", {"pool": 4}),
+    ("spatial_pool", {"pool": 2, "hidden": 5}),
+    ("spatial_pool", {"pool": [4, 2]}),
+    ("c_abstractor", {"tokens": 9, "depth": 1, "hidden": 12}),
+    ("qformer", {"latents": 3, "depth": 3, "heads": 2, "width": 8}),
 ]
 COMPRESSORS = [
     ("slices_pool", {"tokens": 12, "depth": 3}),
