@@ -11,8 +11,10 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import partial
+from pathlib import Path
 from typing import Any
 
 import lightning
@@ -119,23 +121,21 @@ class Objective(lightning.LightningModule):
     def training_step(self, batch: Sequence[Ask], batch_idx: int) -> None:
         """All optimiser steps of a batch."""
         torch.manual_seed(self.batch_seed)
-        for micros, counts in self.updates(batch):
-            self._update(micros, self._global_counts(counts))
+        self.learn(batch)
         self.batches_done += 1
 
-    def _update(self, micros: Sequence[Micro], counts: Mapping[str, float]) -> None:
+    def learn(self, batch: Sequence[Ask]) -> None:
+        """Make the optimiser steps of a batch; an objective that sees no trees has its own."""
+        for micros, counts in self.updates(batch):
+            self._update(partial(self._accumulate, micros, self._global_counts(counts)))
+
+    def _update(self, backward: Callable[[], Mapping[str, float]]) -> None:
+        """One optimiser step from the gradients that ``backward`` leaves; it gives the value of each loss part."""
         optimizer: Any = self.optimizers()
         for group in optimizer.param_groups:
             group["lr"] = self.schedule.lr * self.schedule.factor(self.batches_done)
         optimizer.zero_grad()
-        totals = dict.fromkeys(self.weights, 0.0)
-        for micro in micros:
-            loss = torch.zeros((), device=self.device)
-            for name, value in self.parts(micro, *self.forward(micro)).items():
-                share = value / counts[name]
-                totals[name] += float(share.detach())
-                loss = loss + self.weights[name] * share
-            self.manual_backward(loss)
+        totals = backward()
         norm = torch.nn.utils.clip_grad_norm_(self.trained(), self.schedule.clip_norm)
         if torch.isfinite(norm):
             optimizer.step()
@@ -148,6 +148,18 @@ class Objective(lightning.LightningModule):
                 "lr": optimizer.param_groups[0]["lr"],
             }
         )
+
+    def _accumulate(self, micros: Sequence[Micro], counts: Mapping[str, float]) -> dict[str, float]:
+        """Gradients of all micro-batches, and the sum of each loss part."""
+        totals = dict.fromkeys(self.weights, 0.0)
+        for micro in micros:
+            loss = torch.zeros((), device=self.device)
+            for name, value in self.parts(micro, *self.forward(micro)).items():
+                share = value / counts[name]
+                totals[name] += float(share.detach())
+                loss = loss + self.weights[name] * share
+            self.manual_backward(loss)
+        return totals
 
     def forward(self, micro: Micro) -> tuple[Tensor, Tensor]:
         """Log-probability and entropy of the counted tokens of a micro-batch."""
@@ -194,7 +206,7 @@ class Objective(lightning.LightningModule):
 
     def trained(self) -> list[torch.nn.Parameter]:
         """Parameters that are trained."""
-        return [parameter for parameter in self.model.parameters() if parameter.requires_grad]
+        return [parameter for parameter in self.parameters() if parameter.requires_grad]
 
     def configure_optimizers(self) -> torch.optim.Optimizer:
         """AdamW; the rate is set at every step from the schedule."""
@@ -205,6 +217,9 @@ class Objective(lightning.LightningModule):
         shown = {"loss", "reward"}
         for name, value in values.items():
             self.log(name, float(value), on_step=True, on_epoch=False, prog_bar=name in shown, batch_size=1)
+
+    def save_beside(self, folder: Path) -> None:
+        """Write what was trained beside the model into the model's folder; most objectives train nothing else."""
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         """Keep trained weights only, and where the run stands."""
