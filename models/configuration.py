@@ -66,7 +66,7 @@ class MedVLMConfig(PreTrainedConfig):
     @property
     def volume_tokens(self) -> int:
         """Placeholders of one volume."""
-        return compressed_tokens(**self.compressor)
+        return compressed_tokens(**self.compressor, grid=self.slice_grid)
 
 
 def _part(config: dict[str, Any] | PreTrainedConfig | None, default: str) -> PreTrainedConfig:

@@ -9,8 +9,13 @@ from typing import Any, TypeVar
 from torch import nn
 
 from .abstractor import AbstractorProjector
+from .focus import SlicesFocus
+from .merging import SlicesMerge
 from .perceiver import Perceiver, PerceiverProjector
+from .places import check_span
 from .pooling import AveragePoolProjector, SpatialPoolProjector
+from .prior import SlicesPrior
+from .pruning import SlicesKeep, SlicesPrune
 from .qformer import QFormerProjector
 from .slices import SlicesPerceiver, SlicesPool
 from .tokenwise import LinearProjector, MLPProjector, PixelShuffleProjector
@@ -28,7 +33,15 @@ PROJECTORS: dict[str, Any] = {
     "perceiver": PerceiverProjector,
     "qformer": QFormerProjector,
 }
-COMPRESSORS: dict[str, Any] = {"slices_pool": SlicesPool, "slices_perceiver": SlicesPerceiver}
+COMPRESSORS: dict[str, Any] = {
+    "slices_pool": SlicesPool,
+    "slices_perceiver": SlicesPerceiver,
+    "slices_merge": SlicesMerge,
+    "slices_prune": SlicesPrune,
+    "slices_focus": SlicesFocus,
+    "slices_keep": SlicesKeep,
+    "prior": SlicesPrior,
+}
 
 __all__ = [
     "COMPRESSORS",
@@ -36,6 +49,7 @@ __all__ = [
     "Perceiver",
     "build_compressor",
     "build_projector",
+    "check_slices",
     "compressed_tokens",
     "projected_grid",
 ]
@@ -61,14 +75,32 @@ def projected_grid(kind: str, grid: AnyGrid, **options: Any) -> AnyGrid:
 
 def build_compressor(kind: str, *, width: int, grid: Grid, **options: Any) -> nn.Module:
     """The compressor of this kind, from (S, N, width) to (tokens, width)."""
-    module: nn.Module = _pick(COMPRESSORS, "compressor", kind)(width, grid, **options)
+    compressed_tokens(kind, grid=grid, **options)
+    module: nn.Module = COMPRESSORS[kind](width, grid, **options)
     return module
 
 
-def compressed_tokens(kind: str, *, tokens: int = 64, **options: Any) -> int:
-    """Tokens of one volume, however many slices it has."""
-    _pick(COMPRESSORS, "compressor", kind)
+def compressed_tokens(kind: str, *, grid: Grid, **options: Any) -> int:
+    """Tokens of one volume of slices with this grid; it depends on the options alone, not on the volume.
+
+    Raises:
+        ValueError: If the kind is unknown, or its numbers do not fit.
+
+    Examples:
+        >>> compressed_tokens("slices_merge", grid=(8, 8), tokens=48), compressed_tokens("slices_keep", grid=(8, 8))
+        (48, 2048)
+    """
+    tokens: int = _pick(COMPRESSORS, "compressor", kind).out_tokens(grid, **options)
     return tokens
+
+
+def check_slices(kind: str, given: int, /, *, grid: Grid, **options: Any) -> None:
+    """Refuse a number of slices from which this compressor cannot make its tokens, before a volume is read.
+
+    Raises:
+        ImageError: If there are too few or too many; the message names the numbers.
+    """
+    check_span(kind, given, _pick(COMPRESSORS, "compressor", kind).slices_span(grid, **options))
 
 
 def _pick(table: Mapping[str, Any], what: str, kind: str) -> Any:

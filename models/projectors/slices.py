@@ -12,6 +12,7 @@ from torch.nn import functional as F  # noqa: N812
 from .perceiver import Perceiver
 
 Grid = tuple[int, int]
+Span = tuple[int, int | None]
 
 
 def slab_shape(grid: Grid, *, tokens: int, depth: int) -> tuple[int, int, int]:
@@ -43,6 +44,20 @@ class SlicesPool(nn.Module):
         depth: Slabs into which the slices are grouped; a multiple of it must be ``tokens``.
     """
 
+    @staticmethod
+    def out_tokens(grid: Grid, *, tokens: int = 64, depth: int = 16) -> int:
+        """``tokens``, once it is known that the slabs share them.
+
+        Raises:
+            ValueError: If they do not.
+        """
+        return math.prod(slab_shape(grid, tokens=tokens, depth=depth))
+
+    @staticmethod
+    def slices_span(grid: Grid, *, tokens: int = 64, depth: int = 16) -> Span:
+        """Any number of slices: fewer than slabs are repeated."""
+        return 1, None
+
     def __init__(self, width: int, grid: Grid, *, tokens: int = 64, depth: int = 16) -> None:
         super().__init__()
         self.grid, self.shape, self.tokens = grid, slab_shape(grid, tokens=tokens, depth=depth), tokens
@@ -65,6 +80,22 @@ class SlicesPerceiver(nn.Module):
     """
 
     frequencies = 16
+
+    @staticmethod
+    def out_tokens(grid: Grid, *, tokens: int = 64, depth: int = 2, heads: int = 8) -> int:
+        """``tokens``, whatever is read.
+
+        Raises:
+            ValueError: If a number is below 1.
+        """
+        if min(tokens, depth, heads) < 1:
+            raise ValueError(f"compressor tokens={tokens}, depth={depth}, heads={heads}: each must be at least 1.")
+        return tokens
+
+    @staticmethod
+    def slices_span(grid: Grid, *, tokens: int = 64, depth: int = 2, heads: int = 8) -> Span:
+        """Any number of slices."""
+        return 1, None
 
     def __init__(self, width: int, grid: Grid, *, tokens: int = 64, depth: int = 2, heads: int = 8) -> None:
         super().__init__()

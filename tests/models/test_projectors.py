@@ -40,7 +40,7 @@ def test_projector_gives_what_it_announces(kind: Any, options: Any) -> None:
 def test_compressor_keeps_its_budget(kind: Any, options: Any, slices: Any, grid: Any) -> None:
     compress = build_compressor(kind, width=16, grid=grid, **options)
     tokens = compress(torch.randn(slices, grid[0] * grid[1], 16))
-    assert tokens.shape == (compressed_tokens(kind, **options), 16)
+    assert tokens.shape == (compressed_tokens(kind, grid=grid, **options), 16)
 
 
 def test_merged_tokens_are_the_neighbours() -> None:
@@ -80,7 +80,7 @@ def test_perceivers_know_the_order_of_slices() -> None:
         (lambda: projected_grid("linear", (6, 6), merge=0), "merge=0"),
         (lambda: build_projector("perceiver", width_in=4, width_out=10, grid=(2, 2)), "heads=8 does not divide"),
         (lambda: build_compressor("slices_pool", width=4, grid=(2, 2), tokens=10, depth=4), "multiple of"),
-        (lambda: compressed_tokens("slice_pool"), "did you mean 'slices_pool'"),
+        (lambda: compressed_tokens("slice_pool", grid=(2, 2)), "did you mean 'slices_pool'"),
     ],
 )
 def test_wrong_numbers_are_named(call: Any, message: Any) -> None:
