@@ -91,6 +91,8 @@ def logits(model: Any, hidden: Tensor) -> Tensor:
     scale, cap = getattr(config, "logits_scaling", None), getattr(config, "final_logit_softcapping", None)
     if scale:
         scores = scores / scale
+    if times := getattr(config, "logit_scale", None):
+        scores = scores * times
     return torch.tanh(scores / cap) * cap if cap else scores
 
 

@@ -6,13 +6,13 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 import torch
-from transformers import GenerationConfig, PreTrainedTokenizerBase
+from transformers import GenerationConfig, PreTrainedModel, PreTrainedTokenizerBase
 
 from medvlm.intensity import IntensityRecipe
 from medvlm.recipes import default_recipes
 
 from .configuration import MedVLMConfig
-from .decoders import decoder_config, load_decoder
+from .decoders import check_head, decoder_config, load_decoder
 from .encoders import EncoderSpec, encoder_spec, list_encoders
 from .image_processing import MedVLMImageProcessor, MedVLMVideoProcessor
 from .modeling import MedVLMForConditionalGeneration, new_compressor, new_projector
@@ -58,8 +58,8 @@ def build_vlm(
     config = compose_config(spec, decoder, projector, compressor, tokenizer=text)
     if attention is not None:
         config._attn_implementation = attention
-    model = _empty(config) if meta else _assemble(config, spec, decoder, seed, dtype)
-    model.generation_config = _generation(model, text)
+    model = _empty(config) if meta else _assemble(config, spec, decoder, seed, dtype, attention)
+    model.generation_config = _generation(model, text, own=tokenizer is None)
     return model, make_processor(config, text, spec, recipes)
 
 
@@ -134,7 +134,12 @@ def _empty(config: MedVLMConfig) -> MedVLMForConditionalGeneration:
 
 
 def _assemble(
-    config: MedVLMConfig, spec: EncoderSpec, decoder: str | Options, seed: int, dtype: torch.dtype | None
+    config: MedVLMConfig,
+    spec: EncoderSpec,
+    decoder: str | Options,
+    seed: int,
+    dtype: torch.dtype | None,
+    attention: str | None,
 ) -> MedVLMForConditionalGeneration:
     """Fresh parts are initialised from the seed; pretrained ones are read straight into place."""
     if spec.weights is None and not isinstance(decoder, str):
@@ -143,13 +148,25 @@ def _assemble(
             fresh: MedVLMForConditionalGeneration = MedVLMForConditionalGeneration._from_config(config, dtype=dtype)
             return fresh
     model = _empty(config)
-    causal = load_decoder(decoder, config.text_config, seed=seed, dtype=dtype, attention=config._attn_implementation)
+    causal = load_decoder(decoder, config.text_config, seed=seed, dtype=dtype, attention=attention)
     model.model.vision_tower = spec.build(seed=seed, dtype=causal.dtype)
-    model.model.language_model, model.lm_head = causal.model, causal.lm_head
+    base: Any = causal.base_model
+    model.model.language_model, model.lm_head = base, causal.get_output_embeddings()
     model.config.vision_config, model.config.text_config = model.model.vision_tower.config, causal.config
     _fresh_projector(model, seed)
     model.tie_weights()
+    model.generation_config.eos_token_id = causal.generation_config.eos_token_id
+    if isinstance(decoder, str):
+        _check_decoder(model, causal, decoder)
     return model
+
+
+@torch.no_grad()
+def _check_decoder(model: MedVLMForConditionalGeneration, causal: PreTrainedModel, source: str) -> None:
+    """Two tokens through the decoder, with its own head and with ours."""
+    ids = torch.tensor([[0, 1]])
+    hidden = causal.base_model(input_ids=ids, use_cache=False).last_hidden_state
+    check_head(source, causal, model.head(hidden), ids)
 
 
 def _fresh_projector(model: MedVLMForConditionalGeneration, seed: int) -> None:
@@ -162,10 +179,19 @@ def _fresh_projector(model: MedVLMForConditionalGeneration, seed: int) -> None:
             setattr(model.model, name, module)
 
 
-def _generation(model: MedVLMForConditionalGeneration, tokenizer: PreTrainedTokenizerBase) -> GenerationConfig:
-    """Stop at the end token, and never generate a placeholder: it would ask for an image that is not there."""
+def _generation(
+    model: MedVLMForConditionalGeneration, tokenizer: PreTrainedTokenizerBase, *, own: bool
+) -> GenerationConfig:
+    """Stop at the end token, and never generate a placeholder: it would ask for an image that is not there.
+
+    With its own tokenizer a decoder also stops at the other tokens at which it was made to stop (the end of a turn).
+    """
     settings = model.generation_config
-    settings.eos_token_id, settings.pad_token_id = tokenizer.eos_token_id, tokenizer.pad_token_id
+    end: Any = tokenizer.eos_token_id
+    stops: Any = settings.eos_token_id if own else end
+    more = sorted({*stops} - {end}) if isinstance(stops, list) else []
+    settings.eos_token_id = [end, *more] if more else end
+    settings.pad_token_id = tokenizer.pad_token_id
     settings.bos_token_id = tokenizer.bos_token_id
     settings.suppress_tokens = [model.config.image_token_id, model.config.video_token_id]
     return settings

@@ -2,15 +2,26 @@
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Mapping
 from typing import Any
 
 import torch
+from torch import nn
 from transformers import CONFIG_MAPPING, AutoConfig, AutoModelForCausalLM, PreTrainedConfig, PreTrainedModel
+from transformers.models.auto.modeling_auto import (
+    MODEL_FOR_CAUSAL_LM_MAPPING,
+    MODEL_FOR_MASKED_LM_MAPPING,
+    MODEL_MAPPING,
+)
 
 from medvlm.study import WeightsError
 
 from .weights import check_complete, check_source, explained
+
+# decoders whose language head has a bias; no configuration says so
+BIASED_HEADS = ("phi",)
+SEEN = {"full_attention", "sliding_attention"}
 
 
 def decoder_config(decoder: str | Mapping[str, Any]) -> PreTrainedConfig:
@@ -37,9 +48,62 @@ def decoder_config(decoder: str | Mapping[str, Any]) -> PreTrainedConfig:
         raise WeightsError(
             f"{config.model_type!r} holds more than a text decoder. Use it whole with load_vlm, or name a text model."
         )
-    if getattr(config, "hidden_size_per_layer_input", 0):
-        raise WeightsError(f"{config.model_type!r} with per-layer embeddings cannot read image tokens; set it to 0.")
+    if reason := _unfit(config):
+        raise WeightsError(
+            f"A {config.model_type!r} decoder cannot be composed: {reason}. Choose a Llama-, Qwen-, Gemma-, Mistral-, "
+            "Phi- or GPT-2-like one."
+        )
+    if not isinstance(decoder, str) and (config.pad_token_id or 0) >= config.vocab_size:
+        config.pad_token_id = None  # the default of a published vocabulary (Phi-3), larger than this one
     return config
+
+
+def _unfit(config: PreTrainedConfig) -> str | None:
+    """Why a decoder cannot read images, or cannot answer several questions in one row; None if it can."""
+    kind = type(config)
+    if kind not in MODEL_FOR_CAUSAL_LM_MAPPING or kind not in MODEL_MAPPING:
+        return "it is no causal language model"
+    if kind in MODEL_FOR_MASKED_LM_MAPPING:
+        return "it was made to read in both directions"
+    if getattr(config, "hidden_size_per_layer_input", 0):
+        return "its per-layer embeddings know no image tokens (hidden_size_per_layer_input is not 0)"
+    if getattr(config, "word_embed_proj_dim", config.hidden_size) != config.hidden_size:
+        return "its embeddings are of another width than its layers"
+    decoder: Any = MODEL_FOR_CAUSAL_LM_MAPPING[kind]
+    base: Any = MODEL_MAPPING[kind]
+    layers = set(getattr(config, "layer_types", None) or ())
+    if decoder._is_stateful or layers - SEEN:
+        odd = ", ".join(sorted(layers - SEEN)) or "a recurrent state"
+        return f"{odd} would carry what one answer says into the next one's row"
+    takes = inspect.signature(base.forward).parameters
+    if not decoder._supports_attention_backend or not {"position_ids", "inputs_embeds"} <= set(takes):
+        return "it takes no positions, masks and embeddings from outside"
+    return None
+
+
+def embeddings_name(decoder: nn.Module, embeddings: nn.Module) -> str:
+    """Where the token embeddings are below the decoder: ``embed_tokens`` of a Llama, ``wte`` of a GPT-2."""
+    return str(next(name for name, module in decoder.named_modules() if module is embeddings))
+
+
+def check_head(source: str, causal: PreTrainedModel, logits: torch.Tensor, ids: torch.Tensor) -> None:
+    """Refuse a pretrained decoder whose own class does something to its scores that the composed model does not.
+
+    Args:
+        source: Named in the message.
+        causal: The decoder with its own head.
+        logits: What the composed model makes of ``ids``.
+        ids: A few tokens (1, L).
+
+    Raises:
+        WeightsError: If the scores differ.
+    """
+    own = causal(input_ids=ids, use_cache=False).logits
+    if not torch.allclose(logits.float(), own.float(), atol=1e-2 * float(own.abs().max()), rtol=0):
+        raise WeightsError(
+            f"{source}: a {causal.config.model_type!r} decoder changes the scores of its head in a way that is not "
+            "known here, and would be composed wrongly. Choose another decoder."
+        )
 
 
 def load_decoder(

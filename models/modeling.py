@@ -16,9 +16,8 @@ from transformers import initialization as init
 from transformers.modeling_outputs import CausalLMOutputWithPast
 from transformers.utils.generic import ModelOutput
 
-from medvlm.study import WeightsError
-
 from .configuration import MedVLMConfig
+from .decoders import BIASED_HEADS, embeddings_name
 from .encoders import encode
 from .projectors import Perceiver, build_compressor, build_projector
 
@@ -109,11 +108,6 @@ class MedVLMModel(MedVLMPreTrainedModel):
         self.multi_modal_projector = new_projector(config)
         self.volume_compressor = new_compressor(config)
         self.language_model = AutoModel.from_config(config.text_config)
-        if "embed_tokens" not in dict(self.language_model.named_children()):
-            raise WeightsError(
-                f"A {config.text_config.model_type!r} decoder has no embed_tokens of its own to put images between; "
-                "choose a Llama-, Qwen-, Gemma- or Mistral-like one."
-            )
         self.post_init()
 
     def get_input_embeddings(self) -> nn.Module:
@@ -230,7 +224,10 @@ class MedVLMForConditionalGeneration(MedVLMPreTrainedModel, GenerationMixin):
     def __init__(self, config: MedVLMConfig) -> None:
         super().__init__(config)
         self.model = MedVLMModel(config)
-        self.lm_head = nn.Linear(config.text_config.hidden_size, config.text_config.vocab_size, bias=False)
+        text = config.text_config
+        self.lm_head = nn.Linear(text.hidden_size, text.vocab_size, bias=text.model_type in BIASED_HEADS)
+        name = embeddings_name(self.model.language_model, self.model.get_input_embeddings())
+        self._tied_weights_keys = {"lm_head.weight": f"model.language_model.{name}.weight"}
         self.post_init()
 
     def get_input_embeddings(self) -> nn.Module:

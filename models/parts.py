@@ -12,6 +12,7 @@ from peft import LoraConfig, PeftConfig, set_peft_model_state_dict
 from safetensors.torch import load_file
 from torch import nn
 from transformers import PreTrainedModel
+from transformers.pytorch_utils import Conv1D
 
 from medvlm.study import WeightsError
 
@@ -111,7 +112,7 @@ def lora_targets(model: PreTrainedModel, parts: Sequence[str]) -> list[str]:
     names = [
         name
         for name, module in model.named_modules()
-        if isinstance(module, nn.Linear) and module is not head and part_of(name) in parts
+        if isinstance(module, nn.Linear | Conv1D) and module is not head and part_of(name) in parts
     ]
     if not names:
         raise ValueError(f"parts={list(parts)} have no linear map that LoRA could adapt.")

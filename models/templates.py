@@ -20,6 +20,13 @@ FLATTEN = """\
 {%- set messages = flat.messages -%}
 """
 
+FOLD = """\
+{%- if messages | length > 1 and messages[0]['role'] == 'system' -%}
+{%- set joined = messages[0]['content'] + '\\n' + messages[1]['content'] -%}
+{%- set messages = [dict(messages[1], content=joined)] + messages[2:] -%}
+{%- endif -%}
+"""
+
 SHORT = """\
 {%- for message in messages -%}
 {{- '<|' + message['role'] + '|>' -}}
@@ -33,12 +40,16 @@ SHORT = """\
 """
 
 
-def with_images(template: str, *, image_token: str = "<image>", video_token: str = "<volume>") -> str:
+def with_images(
+    template: str, *, image_token: str = "<image>", video_token: str = "<volume>", fold_system: bool = False
+) -> str:
     """The same template, but a message's content may be a list of text, image and video (volume) parts.
 
     Args:
         template: A Jinja chat template that knows only strings as content.
         image_token: Placeholder that stands for an image.
         video_token: Placeholder that stands for a volume.
+        fold_system: Whether a system message is put before the user's text, for a template that knows no system.
     """
-    return FLATTEN.replace("<<IMAGE>>", image_token).replace("<<VOLUME>>", video_token) + template
+    flat = FLATTEN.replace("<<IMAGE>>", image_token).replace("<<VOLUME>>", video_token)
+    return flat + FOLD * fold_system + template

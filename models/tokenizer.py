@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from pathlib import Path
+from typing import Any
 
+from jinja2 import TemplateError
 from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
 from transformers import AddedToken, AutoTokenizer, PreTrainedTokenizerBase, PreTrainedTokenizerFast
 
@@ -63,7 +65,12 @@ def add_placeholders(tokenizer: PreTrainedTokenizerBase) -> PreTrainedTokenizerB
     """Add what the composed model needs and the tokenizer lacks: placeholders, answer tags, padding.
 
     The tags stay ordinary tokens, so that decoding without special tokens keeps them for the answer parser.
+
+    Raises:
+        WeightsError: If no token of it ends a text.
     """
+    if tokenizer.eos_token_id is None:
+        raise WeightsError("The tokenizer has no token that ends a text (eos_token): no answer would ever end. Set it.")
     known = tokenizer.get_vocab()
     tokenizer.add_tokens([AddedToken(tag, normalized=False, special=False) for tag in TAGS if tag not in known])
     tokenizer.add_tokens(
@@ -90,8 +97,25 @@ def load_tokenizer(source: str) -> PreTrainedTokenizerBase:
 
 
 def chat_template(tokenizer: PreTrainedTokenizerBase) -> str:
-    """The processor's template: the decoder's own, taught to take images, or else our short one."""
-    own = tokenizer.chat_template
+    """The processor's template: the decoder's own, taught to take images, or else our short one.
+
+    Of several named templates the default is taken. One that refuses a system message (Gemma, Mistral) gets its text
+    with the user's. Our own closes an answer with the token that ends the decoder's texts.
+    """
+    own: Any = tokenizer.chat_template
+    if isinstance(own, Mapping):
+        own = own.get("default")
     if not isinstance(own, str):
-        return with_images(SHORT)
-    return own if IMAGE in own else with_images(own)
+        return with_images(SHORT.replace(END, str(tokenizer.eos_token)))
+    if IMAGE in own:
+        return own
+    return with_images(own, fold_system=not _takes_system(tokenizer, own))
+
+
+def _takes_system(tokenizer: PreTrainedTokenizerBase, template: str) -> bool:
+    messages = [{"role": "system", "content": "s"}, {"role": "user", "content": "u"}]
+    try:
+        tokenizer.apply_chat_template(messages, chat_template=template, tokenize=False)
+    except TemplateError:
+        return False
+    return True

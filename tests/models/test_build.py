@@ -121,12 +121,6 @@ def test_decoders_that_cannot_be_composed(tokenizer: Any, decoder: Any, message:
         build_vlm(decoder=decoder, tokenizer=tokenizer)
 
 
-def test_layouts_that_cannot_share_embeddings(tokenizer: Any, tower_folder: Path) -> None:
-    numbers = {"model_type": "gpt2", "n_embd": 32, "n_layer": 1, "n_head": 2}
-    with pytest.raises(WeightsError, match="'gpt2' decoder has no embed_tokens"):
-        build_vlm(encoder=str(tower_folder), decoder=numbers, tokenizer=tokenizer)
-
-
 def test_numbers_without_a_tokenizer() -> None:
     with pytest.raises(ValueError, match="give tokenizer=train_tokenizer"):
         build_vlm(decoder=tiny_decoder())
