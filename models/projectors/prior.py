@@ -15,8 +15,8 @@ Grid = tuple[int, int]
 class SlicesPrior(nn.Module):
     """Tokens of the current image that have looked at the prior one; the prior adds no tokens of its own.
 
-    The pair is given as one volume of two frames, the current image first, the prior second; a single frame has no
-    prior and looks at itself, as in Libra. Tokens of the prior are marked by how like the token of the current image
+    The pair is given as one volume of two frames in the order of time, the prior first; a single frame has no prior and
+    looks at itself, as in Libra. Tokens of the prior are marked by how like the token of the current image
     at the same place is, ((cos + 1) / 2)^8 times a learned vector; the current ones attend to them, and what is found
     is added to them (Libra: Zhang et al. 2025, temporal alignment connector, here without its layer fusion).
 
@@ -60,7 +60,7 @@ class SlicesPrior(nn.Module):
     def forward(self, slices: torch.Tensor) -> torch.Tensor:
         """Align (1 or 2, N, D) to (N, D)."""
         check_span("prior", len(slices), (1, 2))
-        current, prior = slices[:1], slices[-1:]
+        prior, current = slices[:1], slices[-1:]
         like = ((F.cosine_similarity(current, prior, dim=-1) + 1) / 2) ** 8
         query = rearrange(self.query(self.norm_current(current)), "b n (h d) -> b h n d", h=self.heads)
         read = self.norm_prior(prior + like[..., None] * self.same.weight)
