@@ -13,7 +13,7 @@ from medvlm.recipes import default_recipes
 
 from .configuration import MedVLMConfig
 from .decoders import check_head, decoder_config, load_decoder
-from .encoders import EncoderSpec, encoder_spec, list_encoders
+from .encoders import EncoderSpec, encoder_spec, list_encoders, recognise
 from .image_processing import MedVLMImageProcessor, MedVLMVideoProcessor
 from .modeling import MedVLMForConditionalGeneration, new_compressor, new_projector
 from .processing import MedVLMProcessor
@@ -38,7 +38,7 @@ def build_vlm(
     """Build a model and its processor.
 
     Args:
-        encoder: A registered name, a SigLIP folder or Hub name, or ``{"name": ..., **options}``.
+        encoder: A registered name, a folder or Hub name, or ``{"name": ..., **options}``.
         decoder: Folder or Hub name of a causal language model, or ``{"model_type": ..., **numbers}``.
         projector: ``{"kind": "linear" | "mlp" | "perceiver", **options}``.
         compressor: ``{"kind": "slices_pool" | "slices_perceiver", "tokens": ..., **options}``.
@@ -64,12 +64,12 @@ def build_vlm(
 
 
 def find_spec(encoder: str | Options) -> EncoderSpec:
-    """The encoder that a name, a path or a dictionary of options means."""
+    """The encoder that a name, a folder, a Hub name or a dictionary of options means."""
     if isinstance(encoder, Mapping):
         return encoder_spec(**encoder)
     if encoder in list_encoders() or ":" in encoder:
         return encoder_spec(encoder)
-    return encoder_spec("siglip", weights=encoder)
+    return encoder_spec(recognise(encoder), weights=encoder)
 
 
 def compose_config(

@@ -18,7 +18,7 @@ from transformers.utils.generic import ModelOutput
 
 from .configuration import MedVLMConfig
 from .decoders import BIASED_HEADS, embeddings_name
-from .encoders import encode
+from .encoders import encode, recompute
 from .projectors import Perceiver, build_compressor, build_projector
 
 Encoded = Mapping[str, ModelOutput]
@@ -76,9 +76,7 @@ class MedVLMPreTrainedModel(PreTrainedModel):
 
     def _set_gradient_checkpointing(self, enable: bool = True, *args: Any, **kwargs: Any) -> None:
         super()._set_gradient_checkpointing(enable, *args, **kwargs)
-        tower = self.get_encoder("image")
-        if tower.config.model_type == "timm_wrapper":
-            tower.timm_model.set_grad_checkpointing(enable)
+        recompute(self.get_encoder("image"), enable)
 
 
 def new_projector(config: MedVLMConfig) -> nn.Module:

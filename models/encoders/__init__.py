@@ -2,24 +2,50 @@
 
 from __future__ import annotations
 
-from .features import encode
+from .clip import clip, clip_tiny
+from .dinov2 import dinov2, dinov2_tiny
+from .features import Tower, encode, recompute
+from .known import KNOWN, Known
+from .recognise import recognise
 from .registry import EncoderSpec, create_encoder, encoder_spec, find_encoder, list_encoders, register_encoder
 from .siglip import siglip, siglip_tiny
-from .timm_vit import timm_vit
-from .traits import Traits, image_size, read_traits
+from .siglip2 import siglip2, siglip2_tiny
+from .timm_models import resnet_tiny, swin_tiny, timm_model, timm_vit_tiny
+from .timm_pathology import uni, uni2_h, virchow, virchow2, virchow2_tiny
+from .traits import TowerConfig, Traits, image_size, read_traits
 
 __all__ = [
+    "KNOWN",
     "EncoderSpec",
+    "Known",
+    "Tower",
+    "TowerConfig",
     "Traits",
+    "clip",
+    "clip_tiny",
     "create_encoder",
+    "dinov2",
+    "dinov2_tiny",
     "encode",
     "encoder_spec",
     "find_encoder",
     "image_size",
     "list_encoders",
     "read_traits",
+    "recognise",
+    "recompute",
     "register_encoder",
+    "resnet_tiny",
     "siglip",
+    "siglip2",
+    "siglip2_tiny",
     "siglip_tiny",
-    "timm_vit",
+    "swin_tiny",
+    "timm_model",
+    "timm_vit_tiny",
+    "uni",
+    "uni2_h",
+    "virchow",
+    "virchow2",
+    "virchow2_tiny",
 ]

@@ -7,13 +7,17 @@ import fnmatch
 import inspect
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from importlib import import_module
 from typing import Any
 
 import torch
 from transformers import AutoModel, PreTrainedConfig, PreTrainedModel
 
-from ..weights import check_complete, check_source, explained
+from medvlm.study import WeightsError
+
+from ..weights import check_complete, check_source
+from .known import reached
 from .traits import Traits, image_size, read_traits
 
 
@@ -61,16 +65,32 @@ class EncoderSpec:
             return model
 
     def _pretrained(self, source: str, dtype: torch.dtype | None) -> PreTrainedModel:
-        with explained(source):
+        with reached(source):
             model, report = AutoModel.from_pretrained(
                 source, config=self.config, dtype=dtype or "auto", use_safetensors=True, output_loading_info=True
             )
         check_complete(source, report)
+        _check_blocks(source, report)
         loaded: PreTrainedModel = model
         return loaded
 
 
+def _check_blocks(source: str, report: dict[str, set[str]]) -> None:
+    """Refuse weights that have more inside a block than the architecture: UNI's layer scale in a plain ViT.
+
+    A head, or the text side of an image-text model, is left over rightly.
+    """
+    left = sorted(name for name in report["unexpected_keys"] if name.startswith(("blocks.", "timm_model.blocks.")))
+    if left:
+        raise WeightsError(
+            f"{source} holds {len(left)} parameters that the architecture has no place for ({left[0]}): it is another "
+            "one. Name the encoder that was published with these weights, or give its arguments (init_values)."
+        )
+
+
 Builder = Callable[..., EncoderSpec]
+
+SCHEMES = {"timm": "timm_model"}
 
 _ENCODERS: dict[str, Builder] = {}
 
@@ -92,17 +112,20 @@ def list_encoders(pattern: str = "*") -> list[str]:
 
     Examples:
         >>> list_encoders("siglip*")
-        ['siglip', 'siglip_tiny']
+        ['siglip', 'siglip2', 'siglip2_tiny', 'siglip_tiny']
     """
     return sorted(fnmatch.filter(_ENCODERS, pattern))
 
 
 def find_encoder(name: str) -> Builder:
-    """The builder called ``name``, or the one at ``package.module:function``.
+    """The builder called ``name``, the one at ``package.module:function``, or a network by ``timm:MODEL``.
 
     Raises:
         ValueError: If there is none; the message names the nearest ones.
     """
+    scheme, _, model = name.partition(":")
+    if scheme in SCHEMES and model:
+        return partial(find_encoder(SCHEMES[scheme]), model=model)
     if ":" in name:
         return _outside(name)
     if name not in _ENCODERS:

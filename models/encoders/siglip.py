@@ -1,13 +1,13 @@
-"""SigLIP vision transformers: pretrained (SigLIP, MedSigLIP) or from numbers."""
+"""SigLIP vision transformers: pretrained (SigLIP, MedSigLIP, SigLIP 2 of fixed resolution) or from numbers."""
 
 from __future__ import annotations
 
-from transformers import AutoConfig, SiglipVisionConfig
+from transformers import SiglipVisionConfig
 
-from medvlm.study import WeightsError
-
-from ..weights import explained
+from .pretrained import saved_normalisation, saved_tower
 from .registry import EncoderSpec, register_encoder
+
+HALF = (0.5, 0.5, 0.5)
 
 
 @register_encoder
@@ -36,13 +36,9 @@ def siglip(
         WeightsError: If ``weights`` is no SigLIP.
     """
     if weights is not None:
-        with explained(weights):
-            config = AutoConfig.from_pretrained(weights, trust_remote_code=False)
-        config = config.vision_config if config.model_type == "siglip" else config
-        if config.model_type != "siglip_vision_model":
-            raise WeightsError(f"{weights} holds a {config.model_type!r}, expected siglip or siglip_vision_model.")
+        config = saved_tower(weights, "siglip_vision_model", whole="siglip")
         config.vision_use_head = False
-        return EncoderSpec(config, weights)
+        return EncoderSpec(config, weights, *saved_normalisation(weights, HALF, HALF))
     return EncoderSpec(
         SiglipVisionConfig(
             image_size=image_size,
