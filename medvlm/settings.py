@@ -41,7 +41,8 @@ class ModelSettings(Settings):
     freeze: list[Literal["vision", "projector", "decoder"]] = []
     """Parts that are not trained."""
     lora: dict[str, Any] | None = None
-    """``parts``, ``rank``, ``alpha``, ``dropout``: adapters on these parts, all else frozen; None: no adapters."""
+    """``parts``, ``rank``, ``alpha``, ``dropout``, ``method`` (lora, dora, rslora, pissa), ``also_train``: adapters on
+    these parts, all else frozen; None: no adapters."""
 
 
 class PartSettings(Settings):

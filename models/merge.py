@@ -2,10 +2,20 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import torch
 from peft.tuners.tuners_utils import BaseTunerLayer
-from torch import nn
+from peft.utils.other import ModulesToSaveWrapper
+from torch import Tensor, nn
 from transformers import PreTrainedModel
+
+from medvlm.study import WeightsError
+
+# most that an output may move when its layer is merged, as a share of the largest one; sums in another order, and in
+# half precision the rounding of the merged weight (eps is 8e-3 in bf16, 1e-3 in fp16, 1e-7 in fp32)
+LIMITS = {torch.bfloat16: 5e-2, torch.float16: 1e-2}
+LIMIT = 1e-4
 
 
 def has_adapter(model: nn.Module) -> bool:
@@ -13,15 +23,55 @@ def has_adapter(model: nn.Module) -> bool:
     return any(isinstance(module, BaseTunerLayer) for module in model.modules())
 
 
+def can_switch_off(model: nn.Module) -> bool:
+    """Whether the model has adapters, and without them is what it was: PiSSA takes a part of the weights with it."""
+    peft: dict[str, Any] = getattr(model, "peft_config", {})
+    return has_adapter(model) and not any(config.init_lora_weights == "pissa" for config in peft.values())
+
+
 @torch.no_grad()
 def merge_lora(model: PreTrainedModel) -> None:
-    """Add every adapter to the weight below it and take it off, in place; without adapters nothing happens."""
+    """Add every adapter to the weight below it and take it off, in place; without adapters nothing happens.
+
+    Modules that were trained whole beside the adapters take the place of the originals.
+
+    Raises:
+        WeightsError: If a merged layer gives other outputs than the adapted one did.
+    """
     if not has_adapter(model):
         return
-    adapted = [(name, module) for name, module in model.named_modules() if isinstance(module, BaseTunerLayer)]
-    for name, module in adapted:
-        module.merge()
-        parent, _, child = name.rpartition(".")
-        setattr(model.get_submodule(parent), child, module.get_base_layer())
+    for name, module in list(model.named_modules()):
+        if isinstance(module, BaseTunerLayer):
+            _replace(model, name, _merged(name, module))
+        elif isinstance(module, ModulesToSaveWrapper):
+            _replace(model, name, module.modules_to_save[module.active_adapters[0]])
     model._hf_peft_config_loaded = False
     del model.peft_config
+
+
+def _replace(model: nn.Module, name: str, module: nn.Module) -> None:
+    parent, _, child = name.rpartition(".")
+    setattr(model.get_submodule(parent), child, module)
+
+
+def _merged(name: str, module: Any) -> nn.Module:
+    """The layer below an adapter with the adapter in its weight, once it is seen to give the same."""
+    base: nn.Module = module.get_base_layer()
+    weight: Any = base.weight
+    draw = torch.Generator().manual_seed(0)
+    probe = torch.randn(4, module.in_features, generator=draw).to(weight.device, weight.dtype)
+    module.eval()  # without dropout
+    before = module(probe)
+    module.merge()
+    _check(name, before, base(probe))
+    return base
+
+
+def _check(name: str, before: Tensor, after: Tensor) -> None:
+    moved = float((after - before).abs().max() / before.abs().max().clamp(min=1e-12))
+    limit = LIMITS.get(before.dtype, LIMIT)
+    if not moved <= limit:
+        raise WeightsError(
+            f"{name}: merged, it gives outputs that differ by {moved:.1e} of the largest one, more than {limit:.0e}. "
+            "Keep the adapters apart (save_lora), or merge in float32."
+        )

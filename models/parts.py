@@ -1,4 +1,4 @@
-"""The parts of a model (vision, projector, decoder): freeze them, count them, adapt them by LoRA."""
+"""The parts of a model (vision, projector, decoder): freeze them, count them, adapt them by LoRA and its kin."""
 
 from __future__ import annotations
 
@@ -20,6 +20,18 @@ from .weights import check_source, explained, find_file
 
 Part = Literal["vision", "projector", "decoder"]
 PARTS: tuple[Part, ...] = get_args(Part)
+METHODS: dict[str, dict[str, Any]] = {
+    "lora": {},
+    "dora": {"use_dora": True},
+    "rslora": {"use_rslora": True},
+    "pissa": {"init_lora_weights": "pissa"},
+}
+"""LoRA (Hu et al., 2022); DoRA (Liu et al., 2024): direction and magnitude apart; rsLoRA (Kalajdzievski, 2023): scaled
+by alpha / sqrt(rank); PiSSA (Meng et al., 2024): starts from the principal components of the weights."""
+UNFIT = {
+    "adalora": "it moves rank from layer to layer after every step, which a resumed run could not repeat",
+    "prompt": "its soft prompt is no weight of a part and could not be merged",
+}
 
 # transformers 5.2x renamed it and warns of the older name
 _CHECKPOINTING = next(
@@ -74,8 +86,9 @@ def add_lora(
     alpha: int = 32,
     dropout: float = 0.0,
     also_train: Sequence[str] = (),
+    method: str = "lora",
 ) -> None:
-    """Put LoRA on all linear maps of these parts, in place; everything else is frozen.
+    """Put LoRA, or one of its kin, on all linear maps of these parts, in place; everything else is frozen.
 
     Adapters are turned off and on by ``model.disable_adapters()`` and ``enable_adapters()``. ``save_lora`` writes
     them apart from the model.
@@ -87,14 +100,20 @@ def add_lora(
         alpha: The update is scaled by alpha / rank.
         dropout: Dropout before the adapter.
         also_train: Parts that are trained whole and saved with the adapters.
+        method: One of ``METHODS``. With ``pissa`` the model without its adapters is not what it was.
 
     Raises:
-        ValueError: If a part is unknown, or has no linear map.
+        ValueError: If a part or method is unknown, or a part has no linear map.
     """
     _check([*parts, *also_train])
+    if method not in METHODS:
+        reason = f" ({UNFIT[method]})" if method in UNFIT else ""
+        raise ValueError(f"lora.method={method!r} is none of {', '.join(METHODS)}{reason}.")
     if "decoder" in also_train:
         raise ValueError("also_train takes vision and projector; a decoder that is trained whole needs no adapters.")
-    whole = _whole_modules(model, also_train)
+    whole, options = _whole_modules(model, also_train), dict(METHODS[method])
+    if model.device.type == "meta":
+        options.pop("init_lora_weights", None)  # there are no weights to start from
     model.add_adapter(
         LoraConfig(
             r=rank,
@@ -102,6 +121,7 @@ def add_lora(
             lora_dropout=dropout,
             target_modules="|".join(lora_targets(model, parts)),
             modules_to_save=whole or None,
+            **options,
         )
     )
 

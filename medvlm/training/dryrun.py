@@ -158,6 +158,7 @@ def _plan(
         answer = Lengths.of([counter.answer(sample, weak=stage.weak) for sample in samples] or [WITHOUT_DATA])
     questions = fmean(len(group) for group in groups) if groups else 1.0
     total, trained = parameters
+    lora = recipe.model.lora
     beta = isinstance(stage, GRPOStage) and stage.beta > 0
     memory = estimate(
         Tower.of(config.get_text_config()),
@@ -166,7 +167,7 @@ def _plan(
         total=total,
         trained=sum(trained.values()),
         precision=recipe.trainer.precision,
-        reference=beta and recipe.model.lora is None,
+        reference=beta and (lora is None or lora.get("method") == "pissa"),
     )
     return StagePlan(stage, len(groups) or None, questions, prompt, answer, memory)
 

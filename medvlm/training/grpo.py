@@ -23,7 +23,7 @@ from torch import Tensor
 
 from medvlm.generation.engine import Ask, ask_tree, encode_images
 from medvlm.generation.sampling import sample
-from medvlm.models.merge import has_adapter
+from medvlm.models.merge import can_switch_off
 from medvlm.training.losses import (
     Aggregate,
     Scale,
@@ -86,7 +86,7 @@ class GRPO(Objective):
         self._seen: list[tuple[int, float, float, float]] = []  # tokens, entropy, clipped, gap of each micro-batch
         # the reference is the stage's start: taken before a checkpoint is loaded (an adapter is only switched off), and
         # kept in a list, so that it is no submodule and enters no checkpoint
-        frozen = self.options.beta > 0 and not has_adapter(self.model)
+        frozen = self.options.beta > 0 and not can_switch_off(self.model)
         self._frozen: list[Any] = [deepcopy(self.model).requires_grad_(False).eval()] if frozen else []
 
     def updates(self, batch: Sequence[Ask]) -> Iterator[tuple[list[Micro], Mapping[str, float]]]:
