@@ -13,6 +13,7 @@ import torch
 from torch import Tensor
 from torch.utils.checkpoint import checkpoint
 
+from medvlm.models.native import BARE_HEADS
 from medvlm.tree import Rows, visible
 
 CHUNK_TOKENS, CHUNK_SCORES = 256, 1 << 21
@@ -51,6 +52,31 @@ def sliding_window(config: Any) -> int | None:
     return None if window is None else int(window)
 
 
+def image_places(model: Any, ids: Tensor) -> Tensor:
+    """Which tokens ``(B, L)`` are placeholders of images."""
+    tokens = [getattr(model.config, name, None) for name in ("image_token_id", "video_token_id")]
+    return torch.isin(ids, torch.tensor([token for token in tokens if token is not None], device=ids.device))
+
+
+def decoder_inputs(model: Any, ids: Tensor, features: Sequence[Tensor]) -> dict[str, Any]:
+    """What a decoder takes for these tokens: embeddings, and where features are wider, what its first layers add.
+
+    Args:
+        model: See `embed`.
+        ids: Tokens ``(B, L)``.
+        features: See `embed`; columns beyond the embedding's width belong to one layer after another (DeepStack).
+    """
+    width = int(model.config.get_text_config().hidden_size)
+    if not features or features[0].shape[-1] == width:
+        return {"inputs_embeds": embed(model, ids, features)}
+    deep = torch.cat(list(features))[:, width:].split(width, dim=-1)
+    return {
+        "inputs_embeds": embed(model, ids, [feature[:, :width] for feature in features]),
+        "visual_pos_masks": image_places(model, ids),
+        "deepstack_visual_embeds": list(deep),
+    }
+
+
 def embed(model: Any, ids: Tensor, features: Sequence[Tensor]) -> Tensor:
     """Token embeddings with image features in the place of their placeholders, ``(B, L, D)``.
 
@@ -62,10 +88,9 @@ def embed(model: Any, ids: Tensor, features: Sequence[Tensor]) -> Tensor:
     Raises:
         ValueError: If the features have another number of tokens than the placeholders.
     """
-    embeddings: Tensor = model.get_input_embeddings()(ids)
-    config = model.config
-    tokens = [getattr(config, name, None) for name in ("image_token_id", "video_token_id")]
-    places = torch.isin(ids, torch.tensor([token for token in tokens if token is not None], device=ids.device))
+    table, places = model.get_input_embeddings(), image_places(model, ids)
+    # a placeholder may lie beyond the table (Gemma 3 grew by it); what stands there is overwritten
+    embeddings: Tensor = table(ids.masked_fill(places & (ids >= table.num_embeddings), 0))
     wanted, given = int(places.sum()), sum(len(feature) for feature in features)
     if wanted != given:
         raise ValueError(f"The text has {wanted} image placeholders, the images give {given} tokens.")
@@ -87,6 +112,8 @@ def logits(model: Any, hidden: Tensor) -> Tensor:
     """Next-token scores in fp32 for decoder outputs ``(..., D)``, with the soft cap and scale that some heads have."""
     head: Any = model.get_output_embeddings()
     scores: Tensor = head(hidden).float()
+    if model.config.model_type in BARE_HEADS:
+        return scores
     config = model.config.get_text_config()
     scale, cap = getattr(config, "logits_scaling", None), getattr(config, "final_logit_softcapping", None)
     if scale:
@@ -112,14 +139,14 @@ def branch_logps(
     """
     model = unwrap(model)
     config = model.config.get_text_config()
-    embeddings = embed(model, rows.ids, features)
+    inputs = decoder_inputs(model, rows.ids, features)
     place = (rows.segments, rows.positions)
+    blocks = None if rows.blocks is None else (rows.blocks, rows.blocks)
     window = sliding_window(config)
-    windowed = None if window is None else visible(place, place, rows.ancestors, window)
-    masks = attention_masks(config, visible(place, place, rows.ancestors), windowed, embeddings.dtype)
-    output = model.get_decoder()(
-        inputs_embeds=embeddings, attention_mask=masks, position_ids=rows.positions, use_cache=False
-    )
+    windowed = None if window is None else visible(place, place, rows.ancestors, window, blocks)
+    sees = visible(place, place, rows.ancestors, blocks=blocks)
+    masks = attention_masks(config, sees, windowed, inputs["inputs_embeds"].dtype)
+    output = model.get_decoder()(**inputs, attention_mask=masks, position_ids=rows.rotary, use_cache=False)
     hidden, tokens = output.last_hidden_state[rows.row, rows.source], rows.tokens
     return token_logps(model, hidden, tokens, temperature=temperature)
 

@@ -193,18 +193,14 @@ def load(folder_or_hub_id: str | Path | None = None, *, device: str = "auto", dt
         dtype: ``float32``, ``bfloat16``, ...; that of the weights if None.
 
     Raises:
-        WeightsError: If there is no model, or it is damaged, pickled, or not composed by medvlm.
+        WeightsError: If there is no model, or it is damaged, pickled, or of a kind that cannot be run.
     """
-    from medvlm.models import MedVLMProcessor
     from medvlm.models.load import load_vlm
+    from medvlm.models.native import check_runs
 
     source = default_model() if folder_or_hub_id is None else folder_or_hub_id
     model, processor = load_vlm(source, dtype=dtype or "auto", device=_device(device))
-    if not isinstance(processor, MedVLMProcessor):
-        raise WeightsError(
-            f"{source} has a {type(processor).__name__}, which carries no intensity recipes; predict answers with "
-            "models that medvlm composed (medvlm.models.build_vlm, tools/train.py)."
-        )
+    check_runs(source, processor)
     folder = _folder(source)
     return Predictor(model, processor, identify(folder, "" if folder == Path(source).expanduser() else str(source)))
 

@@ -14,10 +14,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import accumulate
-from typing import Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 import torch
 from torch import Tensor
+
+if TYPE_CHECKING:
+    from medvlm.models.native.layout import Layout
 
 
 @dataclass(slots=True)
@@ -153,6 +156,8 @@ class Rows:
         row, source, target: ``(T,)`` where each counted token stands, and the token whose output predicts it.
         branch: ``(T,)`` the (tree-local) segment of each counted token.
         weights: ``(T,)``.
+        axes: Positions in time, height and width ``(3, B, L)``, for decoders that take those instead.
+        blocks: Block of each token ``(B, L)``, -1 for none: tokens of one block see each other, later ones too.
     """
 
     ids: Tensor
@@ -164,10 +169,18 @@ class Rows:
     target: Tensor
     branch: Tensor
     weights: Tensor
+    axes: Tensor | None = None
+    blocks: Tensor | None = None
 
     def to(self, device: torch.device | str) -> Rows:
         """Move every tensor."""
-        return Rows(*(getattr(self, name).to(device) for name in self.__slots__))
+        moved: dict[str, Any] = {name: getattr(self, name) for name in self.__slots__}
+        return Rows(**{name: None if tensor is None else tensor.to(device) for name, tensor in moved.items()})
+
+    @property
+    def rotary(self) -> Tensor:
+        """The positions that the decoder takes."""
+        return self.positions if self.axes is None else self.axes
 
     @property
     def tokens(self) -> Tensor:
@@ -190,16 +203,23 @@ def ancestry(trees: Sequence[Tree], extra: int = 0) -> Tensor:
     return sees
 
 
-def pack(trees: Sequence[Tree], pad_id: int, *, padding_side: Literal["left", "right"] = "right") -> Rows:
+def pack(
+    trees: Sequence[Tree],
+    pad_id: int,
+    *,
+    padding_side: Literal["left", "right"] = "right",
+    layout: Layout | None = None,
+) -> Rows:
     """Lay trees out as rows of one length.
 
     Args:
         trees: At least one.
         pad_id: Token that fills the shorter rows; it is never seen.
         padding_side: Where it goes; the log-probabilities do not depend on it.
+        layout: How the model places image tokens, if otherwise than text.
 
     Raises:
-        ValueError: If there is no tree.
+        ValueError: If there is no tree, or its segments cut an image that the layout needs whole.
     """
     if not trees:
         raise ValueError("There is no tree to pack.")
@@ -225,11 +245,31 @@ def pack(trees: Sequence[Tree], pad_id: int, *, padding_side: Literal["left", "r
     where = torch.tensor([item[:4] for item in counted], dtype=torch.long).reshape(-1, 4)
     weights = torch.tensor([item[4] for item in counted], dtype=torch.float32)
     rows, sources, targets, branches = where.unbind(1)
-    return Rows(ids, positions, segments, ancestry(trees), rows, sources, targets, branches, weights)
+    laid = _laid(trees, segments, layout)
+    return Rows(ids, positions, segments, ancestry(trees), rows, sources, targets, branches, weights, *laid)
+
+
+def _laid(trees: Sequence[Tree], segments: Tensor, layout: Layout | None) -> tuple[Tensor | None, Tensor | None]:
+    """``Rows.axes`` and ``Rows.blocks`` of rows with these segments."""
+    if layout is None:
+        return None, None
+    real = segments >= 0
+    axes = blocks = None
+    if layout.grid is not None:
+        axes = torch.zeros((3, *segments.shape), dtype=torch.long)
+        axes[:, real] = torch.cat([layout.axes(tree.segments) for tree in trees], dim=1)
+    if layout.ahead != "none":
+        blocks = torch.full_like(segments, -1)
+        blocks[real] = torch.cat([layout.blocks(tree.segments) for tree in trees])
+    return axes, blocks
 
 
 def visible(
-    query: tuple[Tensor, Tensor], key: tuple[Tensor, Tensor], ancestors: Tensor, window: int | None = None
+    query: tuple[Tensor, Tensor],
+    key: tuple[Tensor, Tensor],
+    ancestors: Tensor,
+    window: int | None = None,
+    blocks: tuple[Tensor, Tensor] | None = None,
 ) -> Tensor:
     """Which keys each query sees, ``(B, Q, K)``.
 
@@ -238,10 +278,14 @@ def visible(
         key: The same of the keys, each ``(B, K)``.
         ancestors: See `Rows`.
         window: Sliding window in tokens, counted along the path; None sees everything before.
+        blocks: Those of the queries ``(B, Q)`` and of the keys ``(B, K)``, see `Rows`.
     """
     (query_segments, query_positions), (key_segments, key_positions) = query, key
     batch = torch.arange(len(ancestors), device=ancestors.device)[:, None, None]
     sees = ancestors[batch, query_segments.clamp(min=0)[:, :, None], key_segments.clamp(min=0)[:, None, :]]
     distance = query_positions[:, :, None] - key_positions[:, None, :]
-    sees = sees & (distance >= 0) & (key_segments >= 0)[:, None, :] & (query_segments >= 0)[:, :, None]
+    before = distance >= 0
+    if blocks is not None:
+        before |= (blocks[0][:, :, None] == blocks[1][:, None, :]) & (blocks[0] >= 0)[:, :, None]
+    sees = sees & before & (key_segments >= 0)[:, None, :] & (query_segments >= 0)[:, :, None]
     return sees if window is None else sees & (distance < window)

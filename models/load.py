@@ -11,6 +11,7 @@ from transformers.models.auto.modeling_auto import MODEL_FOR_IMAGE_TEXT_TO_TEXT_
 
 from medvlm.study import WeightsError
 
+from .native import wrap
 from .parts import load_lora
 from .processing import MedVLMProcessor
 from .weights import check_complete, check_source, explained
@@ -24,6 +25,8 @@ def load_vlm(
     device: torch.device | str = "cpu",
 ) -> tuple[PreTrainedModel, Any]:
     """Load a model, in evaluation mode, and its processor. Pickled weights and remote code are never run.
+
+    The processor of a native model that the toolkit can run is a ``NativeProcessor`` around the model's own.
 
     Args:
         source: Folder or Hub name of any image-text-to-text model.
@@ -44,6 +47,8 @@ def load_vlm(
     model, report = loaded
     check_complete(name, report)
     _check_counts(name, config, processor)
+    with explained(name):
+        processor = wrap(processor, config, name)
     if adapter is not None:
         load_lora(model, adapter)
     return model.to(device).eval(), processor

@@ -68,6 +68,27 @@ class MedVLMProcessor(ProcessorMixin):
         text = text.replace(self.image_token, self.image_token * self.image_seq_length)
         return text.replace(self.video_token, self.video_token * self.video_seq_length)
 
+    layout = None
+    """Tokens stand one after another and look back only."""
+
+    @property
+    def placeholders(self) -> tuple[str, ...]:
+        """Tokens that only images bring into a text; they are never generated."""
+        return self.image_token, self.video_token
+
+    @property
+    def stop_ids(self) -> list[int]:
+        """Tokens that end an answer."""
+        return [int(self.tokenizer.eos_token_id)]
+
+    def places(self, volume: bool) -> list[dict[str, str]]:
+        """What stands for an image or a volume in a message."""
+        return [{"type": "video" if volume else "image"}]
+
+    def prompt_ids(self, text: str) -> list[int]:
+        """Ids of a rendered prompt: those of its text."""
+        return self.token_ids(text)
+
     def token_ids(self, text: str) -> list[int]:
         """Ids of a text in which every placeholder is expanded to its count; nothing is added around it."""
         ids: list[int] = self.tokenizer(self.expand(text), add_special_tokens=False)["input_ids"]

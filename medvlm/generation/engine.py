@@ -12,6 +12,7 @@ from torch import Tensor
 from medvlm.generation.prompts import Prompter
 from medvlm.generation.sampling import Completion, sample
 from medvlm.logps import branch_logps, unwrap
+from medvlm.models.native import NativeProcessor
 from medvlm.study import Sample
 from medvlm.tree import Tree, pack
 
@@ -39,12 +40,13 @@ class Reply:
     finished: bool
 
 
-def encode_images(model: Any, images: Sequence[Tensor], *, chunk: int = 64) -> list[Tensor]:
+def encode_images(model: Any, images: Sequence[Tensor], processor: Any = None, *, chunk: int = 64) -> list[Tensor]:
     """Image features ``(tokens, D)``, each distinct tensor encoded once.
 
     Args:
-        model: A composed model.
+        model: A composed model, or a native one.
         images: Prepared pixels; one and the same tensor object is one image.
+        processor: The model's; a native one brings the model's own preprocessing.
         chunk: Images (or volumes) of a shape that go through the encoder together.
     """
     model = unwrap(model)
@@ -54,24 +56,41 @@ def encode_images(model: Any, images: Sequence[Tensor], *, chunk: int = 64) -> l
     for key, image in distinct.items():
         shapes.setdefault(tuple(image.shape), []).append(key)
     features: dict[int, Tensor] = {}
-    for shape, keys in shapes.items():
-        encode, name = (
-            (model.get_video_features, "pixel_values_videos")
-            if len(shape) == 4
-            else (model.get_image_features, "pixel_values")
-        )
+    for keys in shapes.values():
         for start in range(0, len(keys), chunk):
             part = keys[start : start + chunk]
-            pixels = torch.stack([distinct[key] for key in part]).to(weight.device, weight.dtype)
-            features |= dict(zip(part, encode(**{name: pixels}).pooler_output, strict=True))
+            pixels = [distinct[key] for key in part]
+            if isinstance(processor, NativeProcessor):
+                found: Sequence[Tensor] = processor.features(model, pixels)
+            else:
+                found = _composed(model, torch.stack(pixels).to(weight.device, weight.dtype))
+            features |= dict(zip(part, found, strict=True))
     return [features[id(image)] for image in images]
+
+
+def _composed(model: Any, pixels: Tensor) -> Sequence[Tensor]:
+    """Features of images ``(N, 3, H, W)`` or volumes ``(N, S, 3, H, W)``."""
+    if pixels.ndim == 5:
+        found: Sequence[Tensor] = model.get_video_features(pixel_values_videos=pixels).pooler_output
+    else:
+        found = model.get_image_features(pixel_values=pixels).pooler_output
+    return found
 
 
 def ask_tree(prompter: Prompter, ask: Ask) -> Tree:
     """The tree of an ask: what all questions share, then one prompt branch a question.
 
     A single question is split before its last token, so that the form is the same: a context that carries prompts.
+    Where prompts are read in both directions, it stays whole.
+
+    Raises:
+        ValueError: If there are several questions for a model whose prompts cannot share an image.
     """
+    layout = prompter.processor.layout
+    if layout is not None and layout.ahead == "prompt":
+        if len(ask.questions) != 1:
+            raise ValueError(layout.ONE_QUESTION)
+        return Tree.of(prompter.prompt(ask.questions[0]))
     prompts = [prompter.prompt(question) for question in ask.questions]
     return Tree.from_sequences(prompts, [[0.0] * len(prompt) for prompt in prompts])
 
@@ -110,7 +129,7 @@ class Engine:
         if not asks:
             return []
         trees = [ask_tree(self.prompter, ask) for ask in asks]
-        features = encode_images(self.model, [image for ask in asks for image in ask.images])
+        features = encode_images(self.model, [image for ask in asks for image in ask.images], self.processor)
         device = unwrap(self.model).get_input_embeddings().weight.device
         found = sample(
             self.model,
@@ -123,6 +142,7 @@ class Engine:
             banned=self.prompter.banned,
             generator=torch.Generator(device).manual_seed(seed),
             pad_id=self.processor.tokenizer.pad_token_id,
+            layout=self.processor.layout,
         )
         return [[[self._reply(answer) for answer in answers] for answers in leaves] for leaves in found]
 
@@ -143,8 +163,8 @@ class Engine:
             for leaf, texts in zip(tree.leaves, questions, strict=True):
                 places.append([tree.add(self.prompter.completion(text), parent=leaf) for text in texts])
         # prompts weigh nothing, so what is counted is exactly the option tokens, tree by tree and option by option
-        rows = pack(trees, self.processor.tokenizer.pad_token_id).to(self.model.device)
-        features = encode_images(self.model, [image for ask in asks for image in ask.images])
+        rows = pack(trees, self.processor.tokenizer.pad_token_id, layout=self.processor.layout).to(self.model.device)
+        features = encode_images(self.model, [image for ask in asks for image in ask.images], self.processor)
         logps, _ = branch_logps(self.model, rows, features)
         means = iter(_means(logps, rows.row, rows.branch))
         return [[[next(means) for _ in texts] for texts in questions] for questions in options]

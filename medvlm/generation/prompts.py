@@ -74,21 +74,22 @@ class Prompter:
     """Renders samples with the chat template of a processor and tokenises them, remembering what it has seen.
 
     Args:
-        processor: Of a composed model: it expands image placeholders (``token_ids``).
+        processor: It expands image placeholders (``prompt_ids``).
         reasoning: Whether answers are asked for between tags.
     """
 
     def __init__(self, processor: Any, *, reasoning: bool = False) -> None:
         self.processor, self.reasoning = processor, reasoning
         self._ids = lru_cache(maxsize=65536)(self._tokenise)
+        self._prompt_ids = lru_cache(maxsize=65536)(self._tokenise_prompt)
 
     def prompt(self, sample: Sample) -> list[int]:
         """Tokens up to where the answer starts."""
-        return list(self._ids(self.text(sample)))
+        return list(self._prompt_ids(self.text(sample)))
 
     def text(self, sample: Sample) -> str:
         """The prompt as text, one placeholder an image."""
-        places: Sequence[dict[str, str]] = [{"type": "video" if image.volume else "image"} for image in sample.images]
+        places: list[dict[str, str]] = [part for image in sample.images for part in self.processor.places(image.volume)]
         content = [*places, {"type": "text", "text": user_text(sample)}]
         messages = [{"role": "user", "content": content}]
         if self.reasoning:
@@ -103,13 +104,13 @@ class Prompter:
     @property
     def stop(self) -> list[int]:
         """Tokens that end an answer."""
-        return [int(self.processor.tokenizer.eos_token_id)]
+        return list(self.processor.stop_ids)
 
     @property
     def banned(self) -> list[int]:
         """Tokens that are never drawn: a sampled placeholder would break the next forward."""
         tokenizer = self.processor.tokenizer
-        names = [self.processor.image_token, self.processor.video_token, tokenizer.pad_token, tokenizer.bos_token]
+        names = [*self.processor.placeholders, tokenizer.pad_token, tokenizer.bos_token]
         ids = {tokenizer.convert_tokens_to_ids(name) for name in names if name}
         return sorted(ids - set(self.stop))
 
@@ -117,6 +118,9 @@ class Prompter:
         """The text of an answer, without the closing token."""
         text: str = self.processor.tokenizer.decode(list(tokens), skip_special_tokens=True)
         return text.strip()
+
+    def _tokenise_prompt(self, text: str) -> tuple[int, ...]:
+        return tuple(self.processor.prompt_ids(text))
 
     def _tokenise(self, text: str) -> tuple[int, ...]:
         return tuple(self.processor.token_ids(text))

@@ -8,16 +8,19 @@ branch leave the batch, as do columns that no running branch sees.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import Tensor
 
 from medvlm.generation.cache import RowCache
-from medvlm.logps import attention_masks, embed, logits, sliding_window, unwrap
-from medvlm.tree import Tree, ancestry, pack, visible
+from medvlm.logps import attention_masks, decoder_inputs, logits, sliding_window, unwrap
+from medvlm.tree import Rows, Tree, ancestry, pack, visible
+
+if TYPE_CHECKING:
+    from medvlm.models.native.layout import Layout
 
 LIVE = 0.75
 """Columns are taken out of the cache once fewer than this share of them are seen by a running branch."""
@@ -40,10 +43,11 @@ class Completion:
 
 @dataclass(slots=True)
 class _Branch:
-    """A running answer: its row in the batch, its segment, and the position of its next token."""
+    """A running answer: its row, its segment, and of its next token the place on the path and the position."""
 
     row: int
     segment: int
+    place: int
     position: int
     tokens: list[int] = field(default_factory=list)
     logps: list[float] = field(default_factory=list)
@@ -68,6 +72,7 @@ def sample(
     banned: Sequence[int] = (),
     generator: torch.Generator | None = None,
     pad_id: int = 0,
+    layout: Layout | None = None,
 ) -> list[list[list[Completion]]]:
     """Sample ``n`` answers below every leaf of every tree.
 
@@ -83,11 +88,12 @@ def sample(
         banned: Tokens that are never drawn (image placeholders, padding).
         generator: Source of randomness, on the model's device.
         pad_id: Token for the padding of shorter rows.
+        layout: How the model places image tokens, see `medvlm.tree.pack`.
 
     Returns:
         ``[tree][leaf][sample]``, in the order of ``trees`` and of their leaves.
     """
-    state = _Decoder(unwrap(model), trees, features, n, pad_id)
+    state = _Decoder(unwrap(model), trees, features, n, pack(trees, pad_id, layout=layout), pad_id)
     forbidden = torch.tensor(list(banned), dtype=torch.long, device=state.device)
     running = state.branches
     scores = state.prefill()
@@ -128,13 +134,16 @@ def _pick(chances: Tensor, generator: torch.Generator | None) -> Tensor:
 class _Decoder:
     """The growing rows: cache, segments and positions of every column, and the branches."""
 
-    def __init__(self, model: Any, trees: Sequence[Tree], features: Sequence[Tensor], n: int, pad_id: int) -> None:
+    def __init__(
+        self, model: Any, trees: Sequence[Tree], features: Sequence[Tensor], n: int, rows: Rows, pad_id: int
+    ) -> None:
         self.model, self.trees, self.features, self.n, self.pad_id = model, trees, features, n, pad_id
         self.config = model.config.get_text_config()
         self.device = model.get_input_embeddings().weight.device
         self.cache = RowCache()
-        rows = pack(trees, pad_id).to(self.device)
-        self.ids, self.segments, self.positions = rows.ids, rows.segments, rows.positions
+        rows = rows.to(self.device)
+        self.ids, self.segments, self.positions, self.rotary = rows.ids, rows.segments, rows.positions, rows.rotary
+        self.blocks = rows.blocks
         most = max(len(tree.leaves) for tree in trees) * n
         self.ancestors = ancestry(trees, most)
         self.branches = [branch for row, tree in enumerate(trees) for branch in self._hang(row, tree)]
@@ -145,17 +154,20 @@ class _Decoder:
         """The ``n`` new segments below each leaf of one tree."""
         branches, segment = [], len(tree.segments)
         for leaf in tree.leaves:
-            last = int(self.positions[row][self.segments[row] == leaf][-1])
+            inside = self.segments[row] == leaf
+            last = int(self.positions[row][inside][-1])
+            position = int(self.rotary[..., row, :][..., inside].max())  # what follows an image stands beyond all of it
             for _ in range(self.n):
                 self.ancestors[row, segment] |= self.ancestors[row, leaf]
-                branches.append(_Branch(row, segment, last + 1))
+                branches.append(_Branch(row, segment, last + 1, position + 1))
                 segment += 1
         return branches
 
     def prefill(self) -> Tensor:
         """Compute contexts and prompts once; scores of the first token of every branch ``(N, V)``."""
         query = (self.segments, self.positions)
-        hidden = self._forward(embed(self.model, self.ids, self.features), query, query)
+        inputs = decoder_inputs(self.model, self.ids, self.features)
+        hidden = self._forward(inputs, self.rotary, query, query, self.blocks)
         ends = [
             (row, int((self.segments[row] == leaf).nonzero()[-1]))
             for row, tree in enumerate(self.trees)
@@ -179,23 +191,38 @@ class _Decoder:
         segments, positions = torch.full_like(ids, -1), torch.zeros_like(ids)
         ids[row, slot] = torch.tensor([branch.tokens[-1] for branch in running], device=self.device)
         segments[row, slot] = torch.tensor([branch.segment for branch in running], device=self.device)
-        positions[row, slot] = torch.tensor([branch.position for branch in running], device=self.device)
+        positions[row, slot] = torch.tensor([branch.place for branch in running], device=self.device)
+        rotary = self.rotary.new_zeros((*self.rotary.shape[:-2], *shape))
+        rotary[..., row, slot] = torch.tensor([branch.position for branch in running], device=self.device)
         for branch in running:
+            branch.place += 1
             branch.position += 1
+        blocks = None if self.blocks is None else torch.full_like(ids, -1)
+        if self.blocks is not None and blocks is not None:
+            self.blocks = torch.cat([self.blocks, blocks], dim=1)
         self.segments = torch.cat([self.segments, segments], dim=1)
         self.positions = torch.cat([self.positions, positions], dim=1)
-        embeddings = self.model.get_input_embeddings()(ids)
-        hidden = self._forward(embeddings, (segments, positions), (self.segments, self.positions))
+        inputs = {"inputs_embeds": self.model.get_input_embeddings()(ids)}
+        hidden = self._forward(inputs, rotary, (segments, positions), (self.segments, self.positions), blocks)
         return logits(self.model, hidden[row, slot])
 
-    def _forward(self, embeddings: Tensor, query: tuple[Tensor, Tensor], key: tuple[Tensor, Tensor]) -> Tensor:
+    def _forward(
+        self,
+        inputs: Mapping[str, Any],
+        rotary: Tensor,
+        query: tuple[Tensor, Tensor],
+        key: tuple[Tensor, Tensor],
+        blocks: Tensor | None,
+    ) -> Tensor:
+        same = None if blocks is None or self.blocks is None else (blocks, self.blocks)
         window = sliding_window(self.config)
-        windowed = None if window is None else visible(query, key, self.ancestors, window)
-        masks = attention_masks(self.config, visible(query, key, self.ancestors), windowed, embeddings.dtype)
+        windowed = None if window is None else visible(query, key, self.ancestors, window, same)
+        sees = visible(query, key, self.ancestors, blocks=same)
+        masks = attention_masks(self.config, sees, windowed, inputs["inputs_embeds"].dtype)
         hidden: Tensor = self.model.get_decoder()(
-            inputs_embeds=embeddings,
+            **inputs,
             attention_mask=masks,
-            position_ids=query[1],
+            position_ids=rotary,
             past_key_values=self.cache,
             use_cache=True,
         ).last_hidden_state
@@ -213,6 +240,8 @@ class _Decoder:
         self.cache.take(rows, columns)
         self.segments = self.segments[rows].gather(1, columns).masked_fill(~alive, -1)
         self.positions = self.positions[rows].gather(1, columns)
+        if self.blocks is not None:
+            self.blocks = self.blocks[rows].gather(1, columns)
         self.ancestors = self.ancestors[rows]
         moved = {row: new for new, row in enumerate(rows.tolist())}
         for branch in running:

@@ -20,11 +20,12 @@ from medvlm.generation.engine import Ask
 from medvlm.generation.prompts import REASONING, reference_text, user_text
 from medvlm.identity import PHANTOM_SETS
 from medvlm.intensity import IntensityRecipe
-from medvlm.models import MedVLMProcessor, build_vlm, load_vlm, train_tokenizer
+from medvlm.models import build_vlm, load_vlm, train_tokenizer
+from medvlm.models.native import NativeProcessor, check_runs
 from medvlm.models.parts import add_lora, freeze
 from medvlm.recipes import RECIPES
 from medvlm.settings import DataSettings, ModelSettings, Recipe, Stage
-from medvlm.study import ImageRef, Sample, WeightsError
+from medvlm.study import ImageRef, Sample
 
 
 def intensity_recipes(names: Sequence[str] | None) -> list[IntensityRecipe] | None:
@@ -54,11 +55,9 @@ def build_model(settings: ModelSettings, texts: Iterable[str], *, seed: int, met
     """
     if settings.source is not None:
         model, processor = load_vlm(settings.source)
-        if not isinstance(processor, MedVLMProcessor):
-            raise WeightsError(
-                f"{settings.source} prepares images by a {type(processor).__name__}. Training takes composed models: "
-                "name its parts (model.encoder, model.decoder) instead of model.source."
-            )
+        check_runs(settings.source, processor)
+        if settings.intensity is not None and isinstance(processor, NativeProcessor):
+            processor.set_recipes(intensity_recipes(settings.intensity) or [])
         return model, processor
     tokenizer: Any = settings.tokenizer
     if tokenizer is None and isinstance(settings.decoder, dict):

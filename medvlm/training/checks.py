@@ -70,7 +70,7 @@ def _check(prompter: Prompter, sample: Sample, stage: SFTStage | GRPOStage, limi
     answer = ""
     if isinstance(stage, SFTStage):
         answer = reference_text(sample, reasoning=prompter.reasoning, weak=stage.weak)
-    for token in (processor.image_token, processor.video_token):
+    for token in processor.placeholders:
         if token in question + answer:
             raise SampleError(f"Sample {sample.id!r} has {token} in its text; it would ask for an image of its own.")
     shown = sum(processor.count_tokens("volume" if image.volume else "image") for image in sample.images)

@@ -109,7 +109,7 @@ class GRPO(Objective):
         found = sample(
             self.model,
             trees,
-            encode_images(self.model, [image for ask in batch for image in ask.images]),
+            encode_images(self.model, [image for ask in batch for image in ask.images], self.processor),
             n=options.group,
             max_new_tokens=options.max_new_tokens,
             temperature=options.temperature,
@@ -117,6 +117,7 @@ class GRPO(Objective):
             banned=self.prompter.banned,
             generator=torch.Generator(self.device).manual_seed(self.batch_seed),
             pad_id=self.processor.tokenizer.pad_token_id,
+            layout=self.processor.layout,
         )
         self.model.train(training)
         rollouts = [

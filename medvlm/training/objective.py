@@ -167,7 +167,7 @@ class Objective(lightning.LightningModule):
 
     def logps_under(self, model: Any, micro: Micro) -> tuple[Tensor, Tensor]:
         """The same under any model, at the objective's temperature."""
-        features = encode_images(model, micro.images)
+        features = encode_images(model, micro.images, self.processor)
         return branch_logps(model, self.rows(micro), features, temperature=self.temperature)
 
     @property
@@ -177,7 +177,8 @@ class Objective(lightning.LightningModule):
 
     def rows(self, micro: Micro) -> Rows:
         """The trees of a micro-batch as tensors on the module's device."""
-        return pack(micro.trees, self.processor.tokenizer.pad_token_id).to(self.device)
+        pad, layout = self.processor.tokenizer.pad_token_id, self.processor.layout
+        return pack(micro.trees, pad, layout=layout).to(self.device)
 
     def split(self, trees: Sequence[Tree], images: Sequence[Sequence[Tensor]]) -> list[Micro]:
         """Rows of similar length together, so that little is padded, within the token limit."""

@@ -17,6 +17,7 @@ from __future__ import annotations
 
 import json
 import shutil
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -87,7 +88,7 @@ def prepare(recipe: Recipe) -> Run:
     _, processor = load_vlm(start)
     images = processor.image_processor
     cache = pixel_cache(recipe.data, images)
-    return Run(recipe, root, cache, _centre(images.image_mean), _centre(images.image_std))
+    return Run(recipe, root, cache, *display_range(images.image_mean, images.image_std))
 
 
 def pixel_cache(settings: DataSettings, images: Any) -> PixelCache:
@@ -109,8 +110,14 @@ def pixel_cache(settings: DataSettings, images: Any) -> PixelCache:
     )
 
 
-def _centre(values: Any) -> float:
-    return float(values[0]) if isinstance(values, list | tuple) else float(values)
+def display_range(mean: Sequence[float], std: Sequence[float]) -> tuple[float, float]:
+    """Middle and half of what [0, 1] becomes when it is normalised, by the first channel.
+
+    Examples:
+        >>> display_range([0.5] * 3, [0.5] * 3), display_range([0.0] * 3, [1.0] * 3)
+        ((0.0, 1.0), (0.5, 0.5))
+    """
+    return (0.5 - mean[0]) / std[0], 0.5 / std[0]
 
 
 def _claim(recipe: Recipe) -> None:
