@@ -21,6 +21,7 @@ from medvlm.generation.engine import Engine
 from medvlm.models import load_vlm
 from medvlm.settings import GRPOStage, Recipe, SFTStage
 from medvlm.study import ImageRef
+from medvlm.training.card import CARD_FILE, model_card
 from medvlm.training.checks import protocol_name
 from medvlm.training.run import Run, prepare, train_stage
 from medvlm.training.showcase import write_showcase
@@ -55,6 +56,7 @@ def run_recipe(recipe: Recipe) -> dict[str, Entry]:
                 summary[f"{name} ({stage.name})" if name in summary else name] = row
     _publish(recipe)
     write_whole(recipe.folder / "summary.json", json.dumps(summary, indent=1))
+    write_whole(recipe.folder / "model" / CARD_FILE, model_card(recipe, summary))
     report_studies(run, console)
     remarks = notes(run, summary)
     page = write_showcase(

@@ -33,6 +33,7 @@ from medvlm.models.merge import merge_lora
 from medvlm.models.tokens import max_positions
 from medvlm.settings import DataSettings, GRPOStage, Recipe, SFTStage, Stage
 from medvlm.training.build import Collate, build_model, data_root, prepare_parts, set_texts, stage_data
+from medvlm.training.card import CARD_FILE, model_card
 from medvlm.training.checkpoint import latest_checkpoint
 from medvlm.training.checks import check_protocols, check_rewards, check_samples
 from medvlm.training.grpo import GRPO, GRPOOptions
@@ -141,7 +142,7 @@ def _decisive(recipe: Recipe) -> Recipe:
 
 
 def save_model(model: Any, processor: Any, recipe: Recipe, folder: Path) -> None:
-    """Save a model and its processor by one rename, with a card of what it is."""
+    """Save a model and its processor by one rename, with a card of what it is, for programs and for readers."""
     card = {
         "recipe": recipe.name,
         "seed": recipe.seed,
@@ -155,6 +156,7 @@ def save_model(model: Any, processor: Any, recipe: Recipe, folder: Path) -> None
         model.save_pretrained(temporary)
         processor.save_pretrained(temporary)
         (temporary / "medvlm.json").write_text(json.dumps(card, indent=1), encoding="utf-8")
+        (temporary / CARD_FILE).write_text(model_card(recipe), encoding="utf-8")
 
 
 def build_objective(recipe: Recipe, stage: SFTStage | GRPOStage, model: Any, processor: Any, folder: Path) -> Objective:

@@ -61,6 +61,8 @@ def test_a_recipe_leaves_model_scores_and_page(tmp_path: Path) -> None:
     assert "<svg" in page
     assert "http://" not in page.replace("http://www.w3.org", "")
     assert json.loads((folder / "model" / "medvlm.json").read_text())["not_for_clinical_use"] is True
+    assert f"| sft | {summary['sft']['accuracy']:.3f} |" in (folder / "model" / "README.md").read_text()
+    assert "Not scored yet." in (folder / "grpo" / "model" / "README.md").read_text()
     logged = (folder / "grpo" / "logs" / "test" / "metrics.csv").read_text().splitlines()
     last = dict(zip(*(line.split(",") for line in logged), strict=True))
     assert float(last["test/real/accuracy"]) == pytest.approx(summary["grpo"]["accuracy"])
