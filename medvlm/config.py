@@ -13,6 +13,7 @@ from pydantic import ValidationError
 
 from medvlm.files import write_whole
 from medvlm.settings import (
+    ContrastiveStage,
     DataSettings,
     EvaluateSettings,
     GRPOStage,
@@ -107,7 +108,7 @@ def _member(entries: list[Any], name: str, key: str) -> Any:
 
 def _explain(problem: dict[str, Any]) -> str:
     """One line a problem, with the nearest known name for an unknown one."""
-    place = [str(part) for part in problem["loc"] if part not in ("sft", "grpo")]
+    place = [str(part) for part in problem["loc"] if part not in ("sft", "grpo", "contrastive")]
     where = ".".join(place) or "recipe"
     if problem["type"] != "extra_forbidden":
         value = problem["input"]
@@ -127,6 +128,7 @@ def _names(location: Sequence[int | str]) -> list[str]:
         "trainer": TrainerSettings,
         "sft": SFTStage,
         "grpo": GRPOStage,
+        "contrastive": ContrastiveStage,
     }
     section = next((sections[part] for part in reversed(location[:-1]) if part in sections), Recipe)
     return list(section.model_fields)

@@ -174,6 +174,29 @@ class GRPOStage(Stage):
     """Whether completions cut at the limit are left out of the loss."""
 
 
+class ContrastiveStage(Stage):
+    """Stage zero: images and their reports in one space, before any answer is imitated."""
+
+    objective: Literal["contrastive"]
+    images: Annotated[int, Field(ge=2)] = 64
+    """Pairs a batch; each is the negative of all others, so that a larger batch is a harder task."""
+    kinds: list[str] | None = ["report"]
+    """Only reports are paired."""
+    loss: Literal["clip", "siglip", "soft"] = "clip"
+    """InfoNCE, pairwise sigmoid, or InfoNCE whose target is spread over reports with the same findings (MedCLIP)."""
+    local: Annotated[float, Field(ge=0)] = 0.0
+    """Weight of the alignment of each sentence with the image tokens that it attends to; 0 leaves it out."""
+    dim: Annotated[int, Field(ge=1)] = 128
+    """Width of the shared space."""
+    text: Literal["last", "mean"] = "last"
+    """Whether a report is its last hidden state or the mean of all."""
+    sharpness: Annotated[float, Field(gt=0)] = 10.0
+    """Of the soft target: 1 is the paper's, a large one is InfoNCE."""
+
+
+AnyStage = SFTStage | GRPOStage | ContrastiveStage
+
+
 class EvaluateSettings(Settings):
     """How the held-out split is scored."""
 
@@ -222,7 +245,7 @@ class Recipe(Settings):
     """What a reader of the results must know; printed with them."""
     model: ModelSettings = ModelSettings()
     data: DataSettings = DataSettings()
-    stages: Annotated[list[Annotated[SFTStage | GRPOStage, Field(discriminator="objective")]], Field(min_length=1)]
+    stages: Annotated[list[Annotated[AnyStage, Field(discriminator="objective")]], Field(min_length=1)]
     evaluate: EvaluateSettings = EvaluateSettings()
     trainer: TrainerSettings = TrainerSettings()
     reports: Annotated[int, Field(ge=0)] = 0

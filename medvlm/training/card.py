@@ -15,7 +15,7 @@ from medvlm.datamodules.sets import SETS
 from medvlm.evaluation.protocols import get_protocol
 from medvlm.identity import DISCLAIMER, PHANTOM_SETS
 from medvlm.models.encoders.known import KNOWN
-from medvlm.settings import ModelSettings, Recipe
+from medvlm.settings import ContrastiveStage, ModelSettings, Recipe
 from medvlm.training.checks import protocol_name
 
 CARD_FILE = "README.md"
@@ -116,7 +116,8 @@ def _scores(recipe: Recipe, summary: Mapping[str, Mapping[str, Any]]) -> str:
     rows = {name: row for name, row in summary.items() if row.get("accuracy") is not None}
     if not rows:
         return "Not scored yet."
-    names = dict.fromkeys(protocol_name(recipe, stage) for stage in recipe.stages if stage.evaluate)
+    asked = [stage for stage in recipe.stages if stage.evaluate and not isinstance(stage, ContrastiveStage)]
+    names = dict.fromkeys(protocol_name(recipe, stage) for stage in asked)
     lines = [f"Protocol {name}, version {get_protocol(name).version}: {get_protocol(name).about}" for name in names]
     lines += ["", "| model | accuracy | 95 % interval | questions |", "|---|---|---|---|"]
     for name, row in rows.items():

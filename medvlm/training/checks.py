@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from typing import Any
 
 from medvlm.evaluation.protocols import get_protocol
 from medvlm.generation.prompts import Prompter, reference_text, user_text
-from medvlm.settings import GRPOStage, Recipe, SFTStage, Stage
+from medvlm.heads import text_ids
+from medvlm.settings import AnyStage, ContrastiveStage, GRPOStage, Recipe, SFTStage, Stage
 from medvlm.study import Sample, SampleError
+from medvlm.training.contrastive import report_of
 from medvlm.training.rewards import find_reward
 
 SLACK = 64  # bytes by which the text around one question may differ from that around another
@@ -31,7 +34,7 @@ def check_protocols(recipe: Recipe) -> None:
         ValueError: If one does not exist.
     """
     for stage in recipe.stages:
-        if stage.evaluate:
+        if stage.evaluate and not isinstance(stage, ContrastiveStage):  # ranked, not asked
             get_protocol(protocol_name(recipe, stage))
 
 
@@ -40,9 +43,7 @@ def protocol_name(recipe: Recipe, stage: Stage) -> str:
     return stage.protocol or recipe.evaluate.protocol or recipe.data.name
 
 
-def check_samples(
-    prompter: Prompter, groups: Iterable[Sequence[Sample]], stage: SFTStage | GRPOStage, limit: int | None
-) -> None:
+def check_samples(prompter: Prompter, groups: Iterable[Sequence[Sample]], stage: AnyStage, limit: int | None) -> None:
     """See that every sample has the answer that the stage imitates, fills its placeholders and fits the decoder.
 
     A text has at most as many tokens as bytes: only samples that come near the limit are tokenised.
@@ -57,6 +58,9 @@ def check_samples(
         SampleError: If a sample is too long or writes a placeholder of its own.
         ValueError: If it lacks the answer.
     """
+    if isinstance(stage, ContrastiveStage):
+        _check_pairs(prompter.processor.tokenizer, groups, stage, limit)
+        return
     around: int | None = None
     for group in groups:
         for sample in group:
@@ -65,7 +69,38 @@ def check_samples(
             _check(prompter, sample, stage, limit, around)
 
 
-def _check(prompter: Prompter, sample: Sample, stage: SFTStage | GRPOStage, limit: int | None, around: int) -> None:
+def check_reports(stage: Stage, samples: Sequence[Sample]) -> None:
+    """See that a set has the reports that a contrastive stage pairs with images.
+
+    Raises:
+        SampleError: If it has none.
+    """
+    if isinstance(stage, ContrastiveStage) and not any(sample.kind == "report" for sample in samples):
+        raise SampleError(
+            f"Stage {stage.name!r} pairs images with reports; none of the {len(samples)} training samples is a report. "
+            "Choose a set that has them, or let its options give them (data.options.kinds with report in it)."
+        )
+
+
+def _check_pairs(tokenizer: Any, groups: Iterable[Sequence[Sample]], stage: Stage, limit: int | None) -> None:
+    """See that there are pairs to compare, and that every report fits the decoder."""
+    pairs = 0
+    for group in groups:
+        sample = report_of(group)
+        if not sample.images:
+            raise SampleError(f"Sample {sample.id!r} has a report and no image to pair it with.")
+        if limit is not None and _size(sample.answer) > limit // 2:
+            length = len(text_ids(tokenizer, sample.answer).ids)
+            if length > limit:
+                raise SampleError(
+                    f"Sample {sample.id!r}: its report takes {length} tokens, the decoder at most {limit}."
+                )
+        pairs += 1
+    if pairs < 2:
+        raise SampleError(f"Stage {stage.name!r} compares studies with each other; it draws from {pairs}, at least 2.")
+
+
+def _check(prompter: Prompter, sample: Sample, stage: AnyStage, limit: int | None, around: int) -> None:
     question, processor = user_text(sample), prompter.processor
     answer = ""
     if isinstance(stage, SFTStage):

@@ -16,7 +16,7 @@ from medvlm.identity import PHANTOM_SETS
 from medvlm.models import MedVLMConfig
 from medvlm.models.parts import PARTS, count_parameters, part_of
 from medvlm.models.tokens import max_positions
-from medvlm.settings import GRPOStage, Recipe, SFTStage
+from medvlm.settings import AnyStage, GRPOStage, Recipe, SFTStage
 from medvlm.study import Sample
 from medvlm.training.build import phantom_root, prepare_parts, stage_data
 from medvlm.training.checks import check_rewards
@@ -39,7 +39,7 @@ class StagePlan:
         memory: Bytes on each device.
     """
 
-    stage: SFTStage | GRPOStage
+    stage: AnyStage
     groups: int | None
     questions: float
     prompt: Lengths
@@ -117,7 +117,7 @@ def dry_run(recipe: Recipe) -> DryRun:
     return DryRun(recipe, parameters, dict(trainable), *tokens, size, plans, fetched, tuple(dict.fromkeys(notes)))
 
 
-def _samples(recipe: Recipe, stage: SFTStage | GRPOStage, notes: list[str]) -> list[tuple[Sample, ...]]:
+def _samples(recipe: Recipe, stage: AnyStage, notes: list[str]) -> list[tuple[Sample, ...]]:
     """Groups of training questions that a stage draws from; none, and a note, if the data is not there."""
     if absent := _absent(recipe):
         notes.append(f"data {recipe.data.name}: {absent}; lengths of texts are assumed.")
@@ -143,7 +143,7 @@ def _absent(recipe: Recipe) -> str:
 
 def _plan(
     recipe: Recipe,
-    stage: SFTStage | GRPOStage,
+    stage: AnyStage,
     groups: Sequence[Sequence[Sample]],
     config: Any,
     counter: TokenCounter,
@@ -155,7 +155,8 @@ def _plan(
     if isinstance(stage, GRPOStage):
         answer = Lengths(stage.max_new_tokens, stage.max_new_tokens)
     else:
-        answer = Lengths.of([counter.answer(sample, weak=stage.weak) for sample in samples] or [WITHOUT_DATA])
+        weak = isinstance(stage, SFTStage) and stage.weak
+        answer = Lengths.of([counter.answer(sample, weak=weak) for sample in samples] or [WITHOUT_DATA])
     questions = fmean(len(group) for group in groups) if groups else 1.0
     total, trained = parameters
     lora = recipe.model.lora
@@ -173,7 +174,7 @@ def _plan(
 
 
 def _load(
-    stage: SFTStage | GRPOStage,
+    stage: AnyStage,
     config: Any,
     questions: float,
     prompt: Lengths,

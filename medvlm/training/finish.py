@@ -19,10 +19,11 @@ from medvlm.evaluation.statistics import Interval
 from medvlm.files import atomic_folder, write_whole
 from medvlm.generation.engine import Engine
 from medvlm.models import load_vlm
-from medvlm.settings import GRPOStage, Recipe, SFTStage
+from medvlm.settings import AnyStage, ContrastiveStage, GRPOStage, Recipe, SFTStage
 from medvlm.study import ImageRef
 from medvlm.training.card import CARD_FILE, model_card
 from medvlm.training.checks import protocol_name
+from medvlm.training.ranked import ranking_table, score_alignment
 from medvlm.training.run import Run, prepare, train_stage
 from medvlm.training.showcase import write_showcase
 from medvlm.training.testing import test_loop
@@ -49,7 +50,11 @@ def run_recipe(recipe: Recipe) -> dict[str, Entry]:
         said.update(lines)
         console.print(*lines, sep="\n", highlight=False, markup=False)
         folder = train_stage(run, stage)
-        if stage.evaluate:
+        if stage.evaluate and isinstance(stage, ContrastiveStage):
+            ranking = score_alignment(run, stage)
+            console.print(ranking_table(stage.name, ranking))
+            summary[stage.name] = {"n": ranking.pairs, "seed": recipe.seed, "report": ranking.values()}
+        elif stage.evaluate:
             score = score_stage(run, stage)
             console.print(score.to_text(console.width), highlight=False, markup=False)
             for name, row in entries(stage.name, score, recipe.seed, folder).items():
@@ -73,7 +78,7 @@ def run_recipe(recipe: Recipe) -> dict[str, Entry]:
     return summary
 
 
-def data_lines(run: Run, stage: SFTStage | GRPOStage) -> list[str]:
+def data_lines(run: Run, stage: AnyStage) -> list[str]:
     """What was read of the set for a stage and what was left out, and how much of it is drawn."""
     splits = ("fit", run.held_out) if stage.evaluate else ("fit",)
     data = run.data(stage, *splits)
@@ -84,7 +89,7 @@ def data_lines(run: Run, stage: SFTStage | GRPOStage) -> list[str]:
     return [*lines, f"{stage.name}: draws from {sum(map(len, groups)):,} questions in {len(groups):,} groups"]
 
 
-def score_stage(run: Run, stage: SFTStage | GRPOStage) -> Score:
+def score_stage(run: Run, stage: AnyStage) -> Score:
     """Score a trained stage on its held-out split by the trainer's test loop; records stay in the stage's folder."""
     recipe, settings = run.recipe, run.recipe.evaluate
     folder = recipe.folder / stage.name

@@ -17,7 +17,7 @@ from __future__ import annotations
 
 import json
 import shutil
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -31,11 +31,12 @@ from medvlm.files import atomic_folder, write_whole
 from medvlm.models import load_vlm
 from medvlm.models.merge import merge_lora
 from medvlm.models.tokens import max_positions
-from medvlm.settings import DataSettings, GRPOStage, Recipe, SFTStage, Stage
+from medvlm.settings import AnyStage, ContrastiveStage, DataSettings, Recipe, SFTStage, Stage
 from medvlm.training.build import Collate, build_model, data_root, prepare_parts, set_texts, stage_data
 from medvlm.training.card import CARD_FILE, model_card
 from medvlm.training.checkpoint import latest_checkpoint
-from medvlm.training.checks import check_protocols, check_rewards, check_samples
+from medvlm.training.checks import check_protocols, check_reports, check_rewards, check_samples
+from medvlm.training.contrastive import Contrastive, ContrastiveOptions
 from medvlm.training.grpo import GRPO, GRPOOptions
 from medvlm.training.objective import Objective, Schedule
 from medvlm.training.rollouts import RolloutLog
@@ -65,6 +66,8 @@ class Run:
             self._data[stage.name] = stage_data(self.recipe, stage, self.root, self.collate())
         for split in splits:
             self._data[stage.name].setup(split)
+        if "fit" in splits:
+            check_reports(stage, self._data[stage.name].samples["train"])
         return self._data[stage.name]
 
     def collate(self) -> Collate:
@@ -141,8 +144,18 @@ def _decisive(recipe: Recipe) -> Recipe:
     return recipe.model_copy(update={"data": recipe.data.model_copy(update=free)})
 
 
-def save_model(model: Any, processor: Any, recipe: Recipe, folder: Path) -> None:
-    """Save a model and its processor by one rename, with a card of what it is, for programs and for readers."""
+def save_model(
+    model: Any, processor: Any, recipe: Recipe, folder: Path, beside: Callable[[Path], None] | None = None
+) -> None:
+    """Save a model and its processor by one rename, with a card of what it is, for programs and for readers.
+
+    Args:
+        model: What is saved.
+        processor: Its processor.
+        recipe: Of the run.
+        folder: Where.
+        beside: Writes what else was trained into the folder.
+    """
     card = {
         "recipe": recipe.name,
         "seed": recipe.seed,
@@ -155,11 +168,13 @@ def save_model(model: Any, processor: Any, recipe: Recipe, folder: Path) -> None
     with atomic_folder(folder) as temporary:
         model.save_pretrained(temporary)
         processor.save_pretrained(temporary)
+        if beside is not None:
+            beside(temporary)
         (temporary / "medvlm.json").write_text(json.dumps(card, indent=1), encoding="utf-8")
         (temporary / CARD_FILE).write_text(model_card(recipe), encoding="utf-8")
 
 
-def build_objective(recipe: Recipe, stage: SFTStage | GRPOStage, model: Any, processor: Any, folder: Path) -> Objective:
+def build_objective(recipe: Recipe, stage: AnyStage, model: Any, processor: Any, folder: Path) -> Objective:
     """The LightningModule of a stage."""
     schedule = Schedule(stage.lr, stage.steps, stage.warmup, stage.decay, stage.weight_decay, stage.clip_norm)
     common: dict[str, Any] = {
@@ -169,6 +184,9 @@ def build_objective(recipe: Recipe, stage: SFTStage | GRPOStage, model: Any, pro
     }
     if isinstance(stage, SFTStage):
         return SFT(model, processor, schedule, weak=stage.weak, **common)
+    if isinstance(stage, ContrastiveStage):
+        compared = ContrastiveOptions(**{name: getattr(stage, name) for name in ContrastiveOptions.__slots__})
+        return Contrastive(model, processor, schedule, options=compared, **common)
     options = GRPOOptions(**{name: getattr(stage, name) for name in GRPOOptions.__slots__})
     log = RolloutLog(folder / "rollouts")
     return GRPO(model, processor, schedule, rewards=stage.rewards, options=options, log=log, **common)
@@ -181,7 +199,7 @@ def start_folder(recipe: Recipe, stage: Stage) -> Path:
     return recipe.folder / (stage.start or (names[before] if before >= 0 else "init")) / "model"
 
 
-def train_stage(run: Run, stage: SFTStage | GRPOStage) -> Path:
+def train_stage(run: Run, stage: AnyStage) -> Path:
     """Train one stage, from its last checkpoint if there is one, and return its folder.
 
     A finished stage (its ``model`` is there) is not trained again.
@@ -208,6 +226,6 @@ def train_stage(run: Run, stage: SFTStage | GRPOStage) -> Path:
     if trainer.is_global_zero:
         cost = {"cpu_seconds": round(module.cpu_seconds, 1), "batches": stage.steps}
         write_whole(folder / "cost.json", json.dumps(cost))
-        save_model(model, processor, recipe, folder / "model")
+        save_model(model, processor, recipe, folder / "model", module.save_beside)
         shutil.rmtree(folder / "steps", ignore_errors=True)
     return folder
