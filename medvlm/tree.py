@@ -174,8 +174,9 @@ class Rows:
 
     def to(self, device: torch.device | str) -> Rows:
         """Move every tensor."""
-        moved: dict[str, Any] = {name: getattr(self, name) for name in self.__slots__}
-        return Rows(**{name: None if tensor is None else tensor.to(device) for name, tensor in moved.items()})
+        held: dict[str, Any] = {name: getattr(self, name) for name in self.__slots__}
+        moved: dict[str, Any] = {name: None if one is None else one.to(device) for name, one in held.items()}
+        return Rows(**moved)
 
     @property
     def rotary(self) -> Tensor:

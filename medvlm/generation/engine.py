@@ -128,6 +128,9 @@ class Engine:
         """
         if not asks:
             return []
+        if self._alone(asks):
+            options = {"n": n, "max_new_tokens": max_new_tokens, "temperature": temperature, "seed": seed}
+            return _regrouped(asks, self.generate(_single(asks), **options))
         trees = [ask_tree(self.prompter, ask) for ask in asks]
         features = encode_images(self.model, [image for ask in asks for image in ask.images], self.processor)
         device = unwrap(self.model).get_input_embeddings().weight.device
@@ -157,6 +160,10 @@ class Engine:
         Returns:
             Numbers in the shape of ``options``.
         """
+        if self._alone(asks):
+            return _regrouped(
+                asks, self.score(_single(asks), [[texts] for questions in options for texts in questions])
+            )
         trees = [ask_tree(self.prompter, ask) for ask in asks]
         places = []
         for tree, questions in zip(trees, options, strict=True):
@@ -169,8 +176,24 @@ class Engine:
         means = iter(_means(logps, rows.row, rows.branch))
         return [[[next(means) for _ in texts] for texts in questions] for questions in options]
 
+    def _alone(self, asks: Sequence[Ask]) -> bool:
+        """Whether questions must be asked one at a time: where prompts are read in both directions."""
+        layout = self.processor.layout
+        return layout is not None and layout.ahead == "prompt" and any(len(ask.questions) > 1 for ask in asks)
+
     def _reply(self, answer: Completion) -> Reply:
         return Reply(self.prompter.decode(answer.tokens), answer.tokens, answer.logps, answer.finished)
+
+
+def _single(asks: Sequence[Ask]) -> list[Ask]:
+    """One ask a question; the images stay the same objects, so that each is still encoded once."""
+    return [Ask(ask.images, (question,)) for ask in asks for question in ask.questions]
+
+
+def _regrouped(asks: Sequence[Ask], found: Sequence[Sequence[Any]]) -> list[list[Any]]:
+    """What was found for each question, by ask again."""
+    each = iter(found)
+    return [[next(each)[0] for _ in ask.questions] for ask in asks]
 
 
 def _means(logps: Tensor, row: Tensor, branch: Tensor) -> list[float]:

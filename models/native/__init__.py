@@ -12,12 +12,23 @@ from .family import Family
 from .gemma3 import Gemma3
 from .layout import Layout
 from .llava import Llava
+from .paligemma import PaliGemma
 from .processing import NativeProcessor, saved_recipes
 from .qwen_vl import QwenVL
+from .tiled import Idefics, InternVL
 
-FAMILIES: dict[str, Family] = {"gemma3": Gemma3(), "llava": Llava(), "qwen2_5_vl": QwenVL(), "qwen3_vl": QwenVL()}
+FAMILIES: dict[str, Family] = {
+    "gemma3": Gemma3(),
+    "llava": Llava(),
+    "qwen2_5_vl": QwenVL(),
+    "qwen3_vl": QwenVL(),
+    "idefics3": Idefics(),
+    "smolvlm": Idefics(),
+    "internvl": InternVL(),
+    "paligemma": PaliGemma(),
+}
 
-BARE_HEADS = ("gemma3", "llava")
+BARE_HEADS = ("gemma3", "llava", "idefics3", "smolvlm", "internvl")
 """Classes that do not apply the soft cap and scale which their decoder's configuration may name."""
 
 

@@ -18,7 +18,7 @@ from transformers import BatchFeature
 
 from medvlm.intensity import IntensityRecipe
 from medvlm.recipes import default_recipes
-from medvlm.study import ImageError, WeightsError
+from medvlm.study import ImageError, SampleError, WeightsError
 
 from ..image_processing import MedVLMImageProcessor
 from .family import Family
@@ -57,6 +57,8 @@ class NativeProcessor:
         self.tokenizer: Any = native.tokenizer
         self.size = size = family.size(config, native)
         self.set_recipes(default_recipes(size) if recipes is None else recipes)
+        window = getattr(config.get_text_config(), "sliding_window", None)
+        self._longest = window if family.ahead == "prompt" else None
         self.image_token, self.image_token_id = str(native.image_token), int(config.image_token_id)
         sample = family.images(native, [torch.zeros((3, *size), dtype=torch.uint8)])
         self._expanded: str = native.replace_image_token(sample, 0)
@@ -105,12 +107,18 @@ class NativeProcessor:
         return str(images + "\n".join(part["text"] for part in parts if part["type"] == "text"))
 
     def prompt_ids(self, text: str) -> list[int]:
-        """Ids of a rendered prompt as the model's own processor gives them."""
+        """Ids of a rendered prompt as the model's own processor gives them.
+
+        Raises:
+            SampleError: If a prompt that is read in both directions is longer than the window of the decoder.
+        """
         start = self.tokenizer.bos_token
         text = self.family.prompt(self.native, text)
         began = start is not None and text.startswith(start)
         text = text.replace(self.image_token, self._expanded)
         ids: list[int] = self.tokenizer(text, add_special_tokens=not began)["input_ids"]
+        if self._longest is not None and len(ids) > self._longest:
+            raise SampleError(f"A prompt takes {len(ids)} tokens, the model reads at most {self._longest} both ways.")
         return ids
 
     def token_ids(self, text: str) -> list[int]:

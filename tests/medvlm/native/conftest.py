@@ -142,11 +142,73 @@ def qwen3_vl() -> tuple[Any, Any]:
     return hf.Qwen3VLForConditionalGeneration(config), processor
 
 
+def idefics(kind: str) -> tuple[Any, Any]:
+    """Pictures of 64 x 64 in four tiles of 32 x 32 and the whole, four tokens each."""
+    marks = {f"r{row}{column}": f"<row_{row}_col_{column}>" for row in (1, 2) for column in (1, 2)}
+    names = {"image_token": "<image>", "fake_image_token": "<fake_token_around_image>"}
+    names |= {"global_image_token": "<global-img>", "end_of_utterance_token": "<end_of_utterance>"}
+    tokenizer = tokens(**names, **marks)
+    text = {**text_numbers(tokenizer), "model_type": "llama"}
+    vision = {**SIGLIP, "image_size": 32, "patch_size": 8}
+    numbers: dict[str, Any] = {"image_token_id": tokenizer.image_token_id, "scale_factor": 2}
+    size: dict[str, Any] = {"size": {"longest_edge": 64}, "max_image_size": {"longest_edge": 32}}
+    chat = template("<image>")
+    if kind == "smolvlm":
+        pytest.importorskip("num2words", reason="transformers' SmolVLM processor needs num2words")
+        images: Any = hf.SmolVLMImageProcessor(**size)
+        frames: dict[str, Any] = {"video_sampling": {"fps": 1, "max_frames": 4, "video_size": {"longest_edge": 32}}}
+        videos = hf.SmolVLMVideoProcessor(**frames)
+        own: Any = hf.SmolVLMProcessor(images, tokenizer, videos, image_seq_len=4, chat_template=chat)
+        config: Any = hf.SmolVLMConfig(text_config=text, vision_config=vision, **numbers)
+        return hf.SmolVLMForConditionalGeneration(config), own
+    images = hf.Idefics3ImageProcessor(**size)
+    own = hf.Idefics3Processor(images, tokenizer, image_seq_len=4, chat_template=chat)
+    config = hf.Idefics3Config(text_config=text, vision_config=vision, **numbers)
+    return hf.Idefics3ForConditionalGeneration(config), own
+
+
+def internvl() -> tuple[Any, Any]:
+    names = {"start_image_token": "<img>", "end_image_token": "</img>", "context_image_token": "<IMG_CONTEXT>"}
+    tokenizer = tokens(**names, video_token="<video>")
+    config = hf.InternVLConfig(
+        text_config={**text_numbers(tokenizer), "model_type": "qwen2"},
+        vision_config={**SIGLIP, "image_size": 32, "patch_size": 8},
+        image_token_id=tokenizer.context_image_token_id,
+        image_seq_length=4,
+    )
+    images = hf.GotOcr2ImageProcessor(size={"height": 32, "width": 32}, crop_to_patches=True, min_patches=2)
+    videos = hf.InternVLVideoProcessor(size={"height": 32, "width": 32})
+    processor = hf.InternVLProcessor(
+        images, tokenizer, videos, image_seq_length=4, chat_template=template("<IMG_CONTEXT>")
+    )
+    return hf.InternVLForConditionalGeneration(config), processor
+
+
+def paligemma() -> tuple[Any, Any]:
+    tokenizer = tokens(bos="<bos>", image_token="<image>")
+    text = text_numbers(tokenizer, head_dim=8, model_type="gemma2", sliding_window=64, query_pre_attn_scalar=8)
+    images = hf.SiglipImageProcessor(size={"height": 32, "width": 32})
+    images.image_seq_length = 16
+    processor = hf.PaliGemmaProcessor(images, tokenizer)
+    config = hf.PaliGemmaConfig(
+        text_config={**text, "vocab_size": len(tokenizer), "bos_token_id": tokenizer.bos_token_id},
+        vision_config={**SIGLIP, "model_type": "siglip_vision_model", "image_size": 32, "patch_size": 8},
+        image_token_index=tokenizer.convert_tokens_to_ids("<image>"),
+        projection_dim=32,
+    )
+    config._attn_implementation = "eager"
+    return hf.PaliGemmaForConditionalGeneration(config), processor
+
+
 BUILDERS: dict[str, Callable[[], tuple[Any, Any]]] = {
     "gemma3": gemma3,
     "llava": llava,
     "qwen2_5_vl": qwen2_5_vl,
     "qwen3_vl": qwen3_vl,
+    "idefics3": lambda: idefics("idefics3"),
+    "smolvlm": lambda: idefics("smolvlm"),
+    "internvl": internvl,
+    "paligemma": paligemma,
 }
 
 

@@ -22,7 +22,11 @@ ANSWERS = ("small effusion", "no", "left pneumothorax large opacity")
 def own_inputs(native: Native, text: str, images: list[Tensor]) -> dict[str, Any]:
     """The model's own processor on the same pictures."""
     pictures = [(image * 255).round().to(torch.uint8) for image in images]
-    return dict(native.processor.native(text=[text], images=[pictures], return_tensors="pt", add_special_tokens=False))
+    inputs = dict(
+        native.processor.native(text=[text], images=[pictures], return_tensors="pt", add_special_tokens=False)
+    )
+    inputs.pop("labels", None)
+    return inputs
 
 
 def own_logps(native: Native, model: Any, text: str, images: list[Tensor], answer: list[int]) -> Tensor:
@@ -32,7 +36,8 @@ def own_logps(native: Native, model: Any, text: str, images: list[Tensor], answe
     ids = torch.tensor([answer])
     for name in ("input_ids", "attention_mask", "token_type_ids", "mm_token_type_ids"):
         if name in inputs:
-            more = {"input_ids": ids, "attention_mask": torch.ones_like(ids)}.get(name, torch.zeros_like(ids))
+            ones, answer_type = torch.ones_like(ids), int(native.name == "paligemma")  # its answers are of type 1
+            more = {"input_ids": ids, "attention_mask": ones}.get(name, ones * answer_type)
             inputs[name] = torch.cat([inputs[name], more], dim=1)
     scores = model(**inputs, use_cache=False).logits[0, length - 1 : -1].float()
     found: Tensor = scores.log_softmax(-1).gather(-1, ids[0][:, None])[:, 0]
@@ -42,6 +47,8 @@ def own_logps(native: Native, model: Any, text: str, images: list[Tensor], answe
 def forest(native: Native) -> tuple[list[Tree], list[list[Tensor]], list[tuple[str, list[Tensor], list[int]]]]:
     """Two trees: one image with two questions, two images with one; ragged answers below each."""
     one, two = native.images
+    if native.processor.layout.ahead == "prompt":  # such a model cannot share an image between questions
+        return one_question(native)
     cases = [([one], ["Is there a pleural effusion?", "Which finding is shown? left right"]), ([two, one], ["nodule?"])]
     trees, images, rows = [], [], []
     for shown, questions in cases:
@@ -53,6 +60,24 @@ def forest(native: Native) -> tuple[list[Tree], list[list[Tensor]], list[tuple[s
                 ids = native.prompter.completion(answer)
                 tree.add(ids, parent=leaf)
                 rows.append((native.prompter.text(asked), shown, ids))
+        trees.append(tree)
+        images.append(shown)
+    return trees, images, rows
+
+
+def one_question(
+    native: Native,
+) -> tuple[list[Tree], list[list[Tensor]], list[tuple[str, list[Tensor], list[int]]]]:
+    """Two trees of one question each, ragged answers below."""
+    trees, images, rows = [], [], []
+    one, two = native.images
+    for shown, question in (([one], "Is there a pleural effusion?"), ([two, one], "nodule?")):
+        asked = native.sample(question, len(shown))
+        tree = Tree.of(native.prompter.prompt(asked))
+        for answer in ANSWERS:
+            ids = native.prompter.completion(answer)
+            tree.add(ids)
+            rows.append((native.prompter.text(asked), shown, ids))
         trees.append(tree)
         images.append(shown)
     return trees, images, rows

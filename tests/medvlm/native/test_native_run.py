@@ -14,6 +14,7 @@ from PIL import Image
 from safetensors.torch import load_file
 from transformers import AutoModelForImageTextToText, AutoProcessor
 
+from medvlm.generation.engine import Ask, Engine
 from medvlm.models import load_vlm
 from medvlm.models.native import NativeProcessor
 from medvlm.predictor import load
@@ -87,9 +88,19 @@ def test_a_recipe_trains_scores_and_predicts(native: Native, folder: Path, tmp_p
         assert any("layers.0" in name for name in changed)
     predictor = load(settings.folder / "model", device="cpu")
     image = np.random.default_rng(5).integers(0, 255, (40, 30), np.uint8)
-    answers = [predictor.predict(image, text, max_new_tokens=3) for text in ("Is there a nodule?", "Which side?")]
+    answers = predictor.predict(image, ["Is there a nodule?", "Which side?"], max_new_tokens=3)
+    assert answers[1].raw == predictor.predict(image, "Which side?", max_new_tokens=3).raw
     assert all(answer.confidence > 0 for answer in answers)
     assert answers[0].provenance.images[0]["recipe"] == "photo"
+
+
+def test_options_are_scored_as_alone(native: Native) -> None:
+    engine, image = Engine(native.model, native.processor), native.images[0]
+    questions = tuple(native.sample(text) for text in ("Which side? left right", "Is there a nodule?"))
+    together = engine.score([Ask((image,), questions)], [[["left", "right lung"], ["yes"]]])
+    alone = [engine.score([Ask((image,), (question,))], [[["left", "right lung"]]])[0][0] for question in questions]
+    assert together[0][0] == pytest.approx(alone[0], abs=1e-5)
+    assert together[0][1] != pytest.approx(alone[1][:1], abs=1e-3)
 
 
 def test_what_is_saved_is_its_own_folder_and_our_recipes(native: Native, folder: Path, tmp_path: Path) -> None:
