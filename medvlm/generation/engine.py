@@ -129,8 +129,9 @@ class Engine:
         if not asks:
             return []
         if self._alone(asks):
-            options = {"n": n, "max_new_tokens": max_new_tokens, "temperature": temperature, "seed": seed}
-            return _regrouped(asks, self.generate(_single(asks), **options))
+            single = _single(asks)
+            alone = self.generate(single, n=n, max_new_tokens=max_new_tokens, temperature=temperature, seed=seed)
+            return _regrouped(asks, alone)
         trees = [ask_tree(self.prompter, ask) for ask in asks]
         features = encode_images(self.model, [image for ask in asks for image in ask.images], self.processor)
         device = unwrap(self.model).get_input_embeddings().weight.device

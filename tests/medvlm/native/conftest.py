@@ -187,7 +187,7 @@ def internvl() -> tuple[Any, Any]:
 def paligemma() -> tuple[Any, Any]:
     tokenizer = tokens(bos="<bos>", image_token="<image>")
     text = text_numbers(tokenizer, head_dim=8, model_type="gemma2", sliding_window=64, query_pre_attn_scalar=8)
-    images = hf.SiglipImageProcessor(size={"height": 32, "width": 32})
+    images: Any = hf.SiglipImageProcessor(size={"height": 32, "width": 32})
     images.image_seq_length = 16
     processor = hf.PaliGemmaProcessor(images, tokenizer)
     config = hf.PaliGemmaConfig(

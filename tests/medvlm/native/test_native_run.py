@@ -23,7 +23,7 @@ from medvlm.study import ImageError, WeightsError
 from medvlm.training.build import build_model
 from medvlm.training.finish import run_recipe
 
-from .conftest import Native
+from .conftest import BUILDERS, Native
 
 LORA = {"parts": ["decoder"], "rank": 2, "alpha": 4}
 
@@ -76,6 +76,11 @@ def recipe(source: Path, root: Path, *, lora: bool) -> Recipe:
     )
 
 
+FAST = ("gemma3", "qwen2_5_vl")
+RUNS = [name if name in FAST else pytest.param(name, marks=pytest.mark.slow) for name in BUILDERS]
+
+
+@pytest.mark.parametrize("native", RUNS, indirect=True)
 def test_a_recipe_trains_scores_and_predicts(native: Native, folder: Path, tmp_path: Path) -> None:
     settings = recipe(folder, tmp_path, lora=False)
     summary = run_recipe(settings)
@@ -115,6 +120,7 @@ def test_what_is_saved_is_its_own_folder_and_our_recipes(native: Native, folder:
     assert type(AutoProcessor.from_pretrained(tmp_path)) is type(native.processor.native)
 
 
+@pytest.mark.parametrize("native", ["llava"], indirect=True)
 def test_recipes_that_are_damaged_are_refused(folder: Path, tmp_path: Path, native: Native) -> None:
     native.model.save_pretrained(tmp_path)
     native.processor.save_pretrained(tmp_path)
