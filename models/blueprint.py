@@ -58,7 +58,7 @@ def plan_vlm(
     """
     spec = find_spec(encoder)
     config = compose_config(spec, decoder, projector, compressor)
-    sources = [spec.weights, decoder if isinstance(decoder, str) else None]
+    sources = [*spec.sources, decoder if isinstance(decoder, str) else None]
     return _measure(config, [source for source in sources if source is not None])
 
 

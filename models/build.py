@@ -142,7 +142,7 @@ def _assemble(
     attention: str | None,
 ) -> MedVLMForConditionalGeneration:
     """Fresh parts are initialised from the seed; pretrained ones are read straight into place."""
-    if spec.weights is None and not isinstance(decoder, str):
+    if not spec.sources and not isinstance(decoder, str):
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(seed)
             fresh: MedVLMForConditionalGeneration = MedVLMForConditionalGeneration._from_config(config, dtype=dtype)

@@ -44,18 +44,15 @@ def plan_config(settings: ModelSettings) -> tuple[Any, dict[str, str]]:
         _at_hand(settings.source)
         return read_config(settings.source), {} if Path(settings.source).is_dir() else {settings.source: ""}
     intensity_recipes(settings.intensity)
-    encoder = settings.encoder if isinstance(settings.encoder, str) else settings.encoder.get("weights")
-    named = {"vision": encoder, "decoder": settings.decoder if isinstance(settings.decoder, str) else None}
-    fetched = {}
-    for part, source in named.items():
-        if isinstance(source, str) and "/" in source and ":" not in source:
-            _at_hand(source)
-            if not Path(source).is_dir():
-                fetched[source] = part
+    spec = find_spec(settings.encoder)
+    fetched = {source: "vision" for source in spec.sources if not Path(source).expanduser().is_dir()}
     decoder = settings.decoder
     if isinstance(decoder, dict):
         decoder = {"vocab_size": settings.vocabulary, **decoder}
-    spec = find_spec(settings.encoder)
+    elif "/" in decoder:
+        _at_hand(decoder)
+        if not Path(decoder).is_dir():
+            fetched[decoder] = "decoder"
     return compose_config(spec, decoder, settings.projector, settings.compressor), fetched
 
 

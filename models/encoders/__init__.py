@@ -5,7 +5,10 @@ from __future__ import annotations
 from .clip import clip, clip_tiny
 from .dinov2 import dinov2, dinov2_tiny
 from .features import Tower, encode, recompute
+from .fused import fused, fused_tiny
 from .known import KNOWN, Known
+from .open_clip_pair import OpenClipPair, encode_images, encode_text, load_open_clip
+from .open_clip_vision import open_clip_tiny, open_clip_vision
 from .recognise import recognise
 from .registry import EncoderSpec, create_encoder, encoder_spec, find_encoder, list_encoders, register_encoder
 from .siglip import siglip, siglip_tiny
@@ -18,6 +21,7 @@ __all__ = [
     "KNOWN",
     "EncoderSpec",
     "Known",
+    "OpenClipPair",
     "Tower",
     "TowerConfig",
     "Traits",
@@ -27,10 +31,17 @@ __all__ = [
     "dinov2",
     "dinov2_tiny",
     "encode",
+    "encode_images",
+    "encode_text",
     "encoder_spec",
     "find_encoder",
+    "fused",
+    "fused_tiny",
     "image_size",
     "list_encoders",
+    "load_open_clip",
+    "open_clip_tiny",
+    "open_clip_vision",
     "read_traits",
     "recognise",
     "recompute",

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 from medvlm.study import WeightsError
 
 from .known import KNOWN
+from .open_clip_files import has_open_clip
 from .pretrained import saved_config
+from .registry import find_encoder
 
 FAMILIES = {
     "siglip": "siglip",
@@ -24,10 +28,13 @@ def recognise(source: str) -> str:
     """The registered encoder that loads ``source``: by its name where it is known, else by its configuration.
 
     Raises:
-        WeightsError: If its configuration cannot be read or is of no known family.
+        WeightsError: If there is no such folder, its configuration cannot be read or is of no known family.
     """
+    _check_name(source)
     if source in KNOWN:
         return KNOWN[source].family
+    if has_open_clip(source):
+        return "open_clip_vision"
     config = saved_config(source)
     if config.model_type not in FAMILIES:
         raise WeightsError(
@@ -35,3 +42,13 @@ def recognise(source: str) -> str:
             "builder and name it 'package.module:function'."
         )
     return FAMILIES[config.model_type]
+
+
+def _check_name(source: str) -> None:
+    """A folder that is there, or what can be a name of the Hub."""
+    if Path(source).expanduser().is_dir():
+        return
+    if "/" not in source:
+        find_encoder(source)
+    if source.count("/") != 1 or source.startswith((".", "/", "~")):
+        raise WeightsError(f"There is no folder {source}. Give an encoder's folder, or a Hub name like org/name.")

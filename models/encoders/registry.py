@@ -6,7 +6,7 @@ import difflib
 import fnmatch
 import inspect
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import partial
 from importlib import import_module
 from typing import Any
@@ -30,12 +30,21 @@ class EncoderSpec:
         weights: Folder or Hub name of its weights; None for a fresh one.
         mean: Channel means that are subtracted from pixels in 0..1.
         std: Channel deviations by which they are then divided.
+        make: Builds it from its weights (seed, number type) where transformers alone cannot.
+        parts: Where the weights of its parts come from, for an encoder that is made of several.
     """
 
     config: PreTrainedConfig
     weights: str | None = None
     mean: tuple[float, float, float] = (0.5, 0.5, 0.5)
     std: tuple[float, float, float] = (0.5, 0.5, 0.5)
+    make: Callable[[int, torch.dtype | None], PreTrainedModel] | None = field(default=None, kw_only=True)
+    parts: tuple[str, ...] = field(default=(), kw_only=True)
+
+    @property
+    def sources(self) -> tuple[str, ...]:
+        """Folders and Hub names from which weights are read; none for a fresh encoder."""
+        return self.parts if self.weights is None else (self.weights,)
 
     @property
     def traits(self) -> Traits:
@@ -52,11 +61,13 @@ class EncoderSpec:
         return self.traits.tokens
 
     def build(self, *, seed: int = 0, dtype: torch.dtype | None = None) -> PreTrainedModel:
-        """The encoder itself: loaded from ``weights``, or initialised from ``seed``.
+        """The encoder itself: loaded from its sources, or initialised from ``seed``.
 
         Raises:
             WeightsError: If the weights are missing, pickled or of another architecture.
         """
+        if self.make is not None:
+            return self.make(seed, dtype)
         if self.weights is not None:
             return self._pretrained(check_source(self.weights), dtype)
         with torch.random.fork_rng(devices=[]):
@@ -90,7 +101,7 @@ def _check_blocks(source: str, report: dict[str, set[str]]) -> None:
 
 Builder = Callable[..., EncoderSpec]
 
-SCHEMES = {"timm": "timm_model"}
+SCHEMES = {"timm": "timm_model", "open_clip": "open_clip_vision"}
 
 _ENCODERS: dict[str, Builder] = {}
 
@@ -118,7 +129,7 @@ def list_encoders(pattern: str = "*") -> list[str]:
 
 
 def find_encoder(name: str) -> Builder:
-    """The builder called ``name``, the one at ``package.module:function``, or a network by ``timm:MODEL``.
+    """The builder called ``name``, at ``package.module:function``, or of ``timm:MODEL`` or ``open_clip:MODEL``.
 
     Raises:
         ValueError: If there is none; the message names the nearest ones.

@@ -18,6 +18,7 @@ from transformers.models.siglip2.image_processing_siglip2 import Siglip2ImagePro
 
 from medvlm.models import MedVLMForConditionalGeneration, create_encoder, encoder_spec, list_encoders, register_encoder
 from medvlm.models.encoders import EncoderSpec, encode, read_traits
+from medvlm.models.encoders.open_clip_vision import OpenClipVisionConfig
 from medvlm.models.parts import checkpoint_activations
 from medvlm.study import WeightsError
 
@@ -36,12 +37,18 @@ SMALL: dict[str, dict[str, Any]] = {
     "resnet_tiny": {"image_size": 64},
     "swin_tiny": {"image_size": 32, "width": 16},
     "virchow2_tiny": {"image_size": 32},
+    "open_clip_tiny": TINY,
+    "fused": {"parts": [{"name": "clip_tiny", **TINY}, {"name": "resnet_tiny", "image_size": 64}]},
+    "fused_tiny": {"image_size": 32},
 }
+BIOMEDCLIP_TYPE = {"timm_model_name": "test_vit", "timm_pool": "", "timm_proj": "linear", "image_size": 160}
 FULL = {"uni": (1024, 14, 1), "uni2_h": (1536, 16, 9), "virchow": (1280, 16, 1), "virchow2": (1280, 16, 5)}
-STAGED = {"resnet_tiny", "swin_tiny"}
+FULL |= {"open_clip_vision": (768, 14, 0)}
+STAGED = {"resnet_tiny", "swin_tiny", "fused"}
 OTHERS = {
     "dinov2": Dinov2Config(image_size=28, patch_size=14, hidden_size=32, num_hidden_layers=2, num_attention_heads=2),
     "class_mean": encoder_spec("virchow2_tiny", image_size=32, class_mean=True).config,
+    "biomedclip": OpenClipVisionConfig(embed_dim=32, vision_cfg=BIOMEDCLIP_TYPE),
 }
 
 
@@ -90,6 +97,7 @@ def test_composed_model_trains_saves_and_checkpoints(
 ) -> None:
     monkeypatch.setattr("medvlm.models.build.find_spec", lambda _: spec)
     model, processor = make_vlm(tokenizer, projector={"kind": "linear"})
+    assert processor.count_tokens("image") == spec.tokens()
     inputs = {
         "input_ids": torch.tensor([processor.token_ids("<image>effusion")]),
         "pixel_values": torch.randn(1, 3, *spec.image_size),
