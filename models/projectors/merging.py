@@ -56,10 +56,11 @@ def _pairs(means: torch.Tensor, drop: int, window: int) -> torch.Tensor:
     best = torch.full((len(unit),), -torch.inf, device=unit.device)
     target = torch.arange(len(unit), device=unit.device)
     partner = target.clone()
-    for start in range(0, len(unit), window):
-        even, odd = target[start : start + window : 2], target[max(1, start - 1) : start + window : 2]
-        best[even], place = (unit[even] @ unit[odd].T).max(dim=1)
-        partner[even] = odd[place]
+    with torch.autocast(unit.device.type, enabled=False):  # likeness in half precision would be full of ties
+        for start in range(0, len(unit), window):
+            even, odd = target[start : start + window : 2], target[max(1, start - 1) : start + window : 2]
+            best[even], place = (unit[even] @ unit[odd].T).max(dim=1)
+            partner[even] = odd[place]
     chosen = best.sort(descending=True, stable=True).indices[:drop]
     target[chosen] = partner[chosen]
     return target

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import torch
-from einops import rearrange
+from einops import rearrange, reduce
 from torch import nn
 from torch.nn import functional as F  # noqa: N812
 
@@ -102,7 +102,8 @@ class SpatialPoolProjector(nn.Module):
 
     def forward(self, tokens: torch.Tensor) -> torch.Tensor:
         """Map (B, N, Dv) to (B, M, Dt)."""
-        depth, rows, _ = self.grid
-        blocks = F.avg_pool3d(rearrange(tokens, "b (d h w) c -> b c d h w", d=depth, h=rows), self.pool)
-        projected: torch.Tensor = self.down(self.act(self.up(rearrange(blocks, "b c d h w -> b (d h w) c"))))
+        (deep, high, wide), (p, q, r) = self.grid, self.pool
+        sides = {"d": deep // p, "h": high // q, "w": wide // r, "p": p, "q": q, "r": r}
+        blocks = reduce(tokens, "b (d p h q w r) c -> b (d h w) c", "mean", **sides)
+        projected: torch.Tensor = self.down(self.act(self.up(blocks)))
         return projected

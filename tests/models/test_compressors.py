@@ -50,6 +50,26 @@ def test_every_volume_comes_out_as_announced_or_is_refused(options: Any, slices:
         assert compress(volume).shape == (compressed_tokens(**options, grid=grid), 16)
 
 
+@pytest.mark.parametrize("options", ALL, ids=lambda options: options["kind"])
+def test_half_precision_in_half_precision_out(options: Any) -> None:
+    compress = build_compressor(**options, width=16, grid=(2, 2)).bfloat16()
+    volume = noise(2).bfloat16().requires_grad_()
+    tokens = compress(volume)
+    tokens.float().square().sum().backward()
+    assert tokens.dtype == torch.bfloat16
+    assert volume.grad is not None
+    assert volume.grad.isfinite().all()
+
+
+@pytest.mark.parametrize("options", ALL, ids=lambda options: options["kind"])
+def test_mixed_precision_changes_little(options: Any) -> None:
+    torch.manual_seed(0)
+    compress = build_compressor(**options, width=16, grid=(2, 2))
+    exact = compress(noise(2))
+    with torch.autocast("cpu", torch.bfloat16):
+        torch.testing.assert_close(compress(noise(2)).float(), exact, rtol=0.1, atol=0.1)
+
+
 @pytest.mark.parametrize("window", [6, 512])
 @pytest.mark.parametrize("times", [2, 3, 7])
 def test_merging_repeated_slices_is_exact_and_in_order(times: int, window: int) -> None:

@@ -34,6 +34,16 @@ def test_projector_gives_what_it_announces(kind: Any, options: Any) -> None:
     assert project(torch.randn(2, 32, 6)).shape == (2, rows * columns, 16)
 
 
+@pytest.mark.parametrize(("kind", "options"), PROJECTORS)
+def test_projector_works_in_half_precision(kind: Any, options: Any) -> None:
+    torch.manual_seed(0)
+    project = build_projector(kind, width_in=6, width_out=16, grid=(8, 4), **options)
+    tokens = torch.randn(2, 32, 6)
+    exact, half = project(tokens), project.bfloat16()(tokens.bfloat16())
+    assert half.dtype == torch.bfloat16
+    torch.testing.assert_close(half.float(), exact, rtol=0.1, atol=0.1)
+
+
 @pytest.mark.parametrize(("kind", "options"), COMPRESSORS)
 @pytest.mark.parametrize("slices", [1, 2, 17])
 @pytest.mark.parametrize("grid", [(4, 4), (1, 5)])
