@@ -174,7 +174,6 @@ class Contrastive(Objective):
             return self._differentiate(self.embed(parts[0]), reports)
         with torch.no_grad():
             leaves = [[one.leaf() for one in self.embed(part, index)] for index, part in enumerate(parts)]
-        torch.clear_autocast_cache()  # it holds weights that were cast without gradients
         values = self._differentiate([one for part in leaves for one in part], reports)
         for index, (part, kept) in enumerate(zip(parts, leaves, strict=True)):
             outputs = [tensor for one in self.embed(part, index) for tensor in one.parts]

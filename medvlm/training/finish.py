@@ -72,7 +72,8 @@ def run_recipe(recipe: Recipe) -> dict[str, Entry]:
         remarks,
     )
     console.rule(recipe.name)
-    console.print(summary_table(summary, recipe))
+    if any("accuracy" in row for row in summary.values()):
+        console.print(summary_table(summary, recipe))
     for line in (*remarks, f"Page: {page}", f"Model: {recipe.folder / 'model'}"):
         console.print(line, highlight=False, markup=False)
     return summary

@@ -60,6 +60,19 @@ def test_the_split_into_parts_changes_nothing(
     same_gradients(found[2][1], found[0][1])
 
 
+def test_parts_learn_in_half_precision(tiny: Any, studies: list[Ask], fit: Any, gradients: Any) -> None:
+    norms = []
+    for micro_tokens in (100_000, 1):
+        module = contrastive(tiny, micro_tokens=micro_tokens)
+        with torch.autocast("cpu", torch.bfloat16):
+            fit(module, [studies])
+        norms.append({name: float(grad.norm()) for name, grad in gradients(module).items()})
+        module.zero_grad()
+    assert norms[0].keys() == norms[1].keys()
+    whole, parts = (sum(norm.values()) for norm in norms)
+    assert parts == pytest.approx(whole, rel=0.05)  # bf16 keeps 8 bits
+
+
 def test_every_part_of_the_model_learns(tiny: Any, studies: list[Ask], fit: Any, gradients: Any) -> None:
     module = contrastive(tiny)
     fit(module, [studies])
