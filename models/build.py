@@ -40,8 +40,8 @@ def build_vlm(
     Args:
         encoder: A registered name, a folder or Hub name, or ``{"name": ..., **options}``.
         decoder: Folder or Hub name of a causal language model, or ``{"model_type": ..., **numbers}``.
-        projector: ``{"kind": "linear" | "mlp" | "perceiver", **options}``.
-        compressor: ``{"kind": "slices_pool" | "slices_perceiver", "tokens": ..., **options}``.
+        projector: ``{"kind": ..., **options}``, see ``PROJECTORS`` of :mod:`.projectors`.
+        compressor: ``{"kind": ..., "tokens": ..., **options}``, see ``COMPRESSORS`` of :mod:`.projectors`.
         tokenizer: A tokenizer, its folder or Hub name; that of the decoder if None.
         recipes: Intensity recipes, tried in order; their size becomes the encoder's. A set for any modality if None.
         seed: Start of every parameter that no checkpoint gives.
