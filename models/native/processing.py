@@ -21,6 +21,7 @@ from medvlm.recipes import default_recipes
 from medvlm.study import ImageError, SampleError, WeightsError
 
 from ..image_processing import MedVLMImageProcessor
+from ..tokens import image_token_ids
 from .family import Family
 from .layout import Layout
 
@@ -65,7 +66,9 @@ class NativeProcessor:
         ids: list[int] = self.token_ids(self._expanded)
         self.image_tokens = ids.count(self.image_token_id)
         self.layout = Layout(self.image_token_id, family.grid(config, sample), family.ahead)
-        self._special = {token for token in ids if token in self.tokenizer.all_special_ids} | {self.image_token_id}
+        around = {token for token in ids if token in self.tokenizer.all_special_ids}
+        # the configuration names more than a prompt of ours shows: a drawn video token would ask for a video
+        self._special = around | {token for token in image_token_ids(config) if token < len(self.tokenizer)}
 
     def set_recipes(self, recipes: Sequence[IntensityRecipe]) -> None:
         """Take other intensity recipes, tried in order; they get the model's size and number of slices."""
