@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Literal
 
 from huggingface_hub.errors import GatedRepoError
@@ -74,11 +75,12 @@ def reached(source: str) -> Iterator[None]:
         with explained(source):
             yield
     except WeightsError as error:
-        known, gated = KNOWN.get(source), _gated(error)
-        if known is None and not gated:
+        if Path(source).expanduser().is_dir():
             raise
-        said = known.terms(source) if known else f"{source}: {ACCESS['terms']} (https://huggingface.co/{source})."
+        known, gated = KNOWN.get(source), _gated(error)
         shut = gated or (known is not None and known.access != "open")
+        page = f"{source}: {'gated, see' if gated else 'its licence is on'} https://huggingface.co/{source}."
+        said = page if known is None else known.terms(source)
         login = "log in (hf auth login) with an account that has access, or " if shut else ""
         raise WeightsError(
             f"{error}\n{said} Then {login}fetch it where there is a network (hf download {source}) and give the folder."

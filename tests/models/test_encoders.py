@@ -181,6 +181,14 @@ def test_published_sizes(name: str, numbers: tuple[int, int, int]) -> None:
     assert (traits.width, *traits.grid, traits.prefix) == (numbers[0], numbers[1], numbers[1], numbers[2])
 
 
+@pytest.mark.parametrize(("name", "millions"), [("uni", 303), ("uni2_h", 681), ("virchow", 631), ("virchow2", 631)])
+def test_published_numbers_of_parameters(name: str, millions: int) -> None:
+    """As their papers state them; without SwiGLU, registers or layer scale they would differ."""
+    with torch.device("meta"):
+        tower = AutoModel.from_config(encoder_spec(name).config)
+    assert sum(parameter.numel() for parameter in tower.parameters()) // 10**6 == millions
+
+
 def test_one_token_of_a_tile_is_class_and_mean() -> None:
     spec = encoder_spec("virchow2_tiny", class_mean=True)
     tower: Any = spec.build().eval()

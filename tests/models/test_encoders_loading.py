@@ -136,6 +136,10 @@ def test_open_weights_without_a_network_say_how_to_fetch_them(monkeypatch: pytes
     with pytest.raises(WeightsError, match=r"(?s)rad-dino \(518.*MIT.*open to everybody.*Then fetch it") as caught:
         find_spec("microsoft/rad-dino")
     assert "hf auth login" not in str(caught.value)
+    with pytest.raises(
+        WeightsError, match=r"(?s)its licence is on https://huggingface.co/org/other.*hf download org/other"
+    ):
+        find_spec("org/other")
 
 
 def _break_hub(monkeypatch: pytest.MonkeyPatch, error: Exception) -> None:
