@@ -221,6 +221,8 @@ class TrainerSettings(Settings):
     precision: Literal["32-true", "bf16-mixed", "16-mixed", "bf16-true"] = "32-true"
     threads: Annotated[int, Field(ge=1)] | None = None
     """CPU threads of torch; None leaves its default."""
+    memory_gb: Annotated[float, Field(gt=0)] | None = None
+    """Memory of one device in GiB; ``--dry-run`` then says what does not fit."""
     checkpoint_every: Annotated[int, Field(ge=1)] = 50
     """Batches between checkpoints; a killed run goes on from the last one."""
     log_every: Annotated[int, Field(ge=1)] = 1

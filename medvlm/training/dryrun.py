@@ -112,6 +112,7 @@ def dry_run(recipe: Recipe) -> DryRun:
     )
     size = max_positions(config)
     notes += [note for plan in plans if (note := _too_long(plan, size))]
+    notes += [note for plan in plans if (note := _too_large(plan, recipe.trainer.memory_gb))]
     sizes = {name: parameters[part] if part else sum(parameters.values()) for name, part in downloads.items()}
     fetched = {name: 2 * count for name, count in sizes.items()}
     return DryRun(recipe, parameters, dict(trainable), *tokens, size, plans, fetched, tuple(dict.fromkeys(notes)))
@@ -203,6 +204,17 @@ def _too_long(plan: StagePlan, limit: int | None) -> str | None:
     return (
         f"stage {plan.stage.name}: a sample takes {longest} tokens, the decoder at most {limit}: shorten it, or merge."
     )
+
+
+def _too_large(plan: StagePlan, memory_gb: float | None) -> str | None:
+    """A warning where a stage needs more than a device has."""
+    peak, kept = plan.memory.peak, plan.memory.peak - max(plan.memory.activations, plan.memory.sampling)
+    if memory_gb is None or peak <= memory_gb * 2**30:
+        return None
+    way = "lower micro_tokens or images"
+    if kept > memory_gb * 2**30:
+        way = f"{_bytes(kept)} of it stay; train adapters (model.lora) in bf16-true, or a smaller model"
+    return f"stage {plan.stage.name}: about {_bytes(peak)} does not fit a device of {memory_gb:g} GiB: {way}."
 
 
 def describe(plan: DryRun) -> str:

@@ -133,6 +133,23 @@ def test_weights_take_two_bytes_a_parameter_in_bf16(composed: DryRun) -> None:
     assert 8 * 2**30 < memory.peak < 80 * 2**30
 
 
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (["trainer.memory_gb=80"], None),
+        (["trainer.memory_gb=12"], "does not fit a device of 12 GiB: lower micro_tokens"),
+        (["trainer.memory_gb=80", "model.lora=null"], "does not fit a device of 80 GiB: lower micro_tokens"),
+        (["trainer.memory_gb=24", "model.lora=null"], "of it stay; train adapters (model.lora) in bf16-true"),
+    ],
+)
+def test_what_does_not_fit_a_device_is_said(arguments: Any, said: str | None, folders: dict[str, Path]) -> None:
+    found = plan([*header_lines()[0], *arguments], folders)
+    shown = [note for note in found.notes if "does not fit" in note]
+    assert bool(shown) == (said is not None)
+    assert all(said is not None and said in note for note in shown)
+    assert all(note in str(found) for note in shown)
+
+
 def test_the_text_says_it_all(composed: DryRun, medgemma: DryRun) -> None:
     text = str(composed)
     for part in ("4.022 B", "256 an image", "stage sft (sft): 8,000 batches", "bf16-true", "downloaded: nothing"):
