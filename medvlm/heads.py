@@ -142,9 +142,13 @@ def text_states(model: Any, texts: Sequence[TextIds], pad_id: int) -> list[Tenso
 
 
 def study_tokens(model: Any, processor: Any, studies: Sequence[Sequence[Tensor]]) -> list[Tensor]:
-    """Projected tokens ``(N, width)`` of each study, those of its images (or volumes) end to end."""
+    """Projected tokens ``(N, width)`` of each study, those of its images (or volumes) end to end.
+
+    What a model adds to deeper layers of its decoder (Qwen3-VL) stands behind the first ``width`` channels and is left.
+    """
+    width = model_width(model)
     tokens = iter(encode_images(model, [image for study in studies for image in study], processor))
-    return [torch.cat([next(tokens) for _ in study]) for study in studies]
+    return [torch.cat([next(tokens)[:, :width] for _ in study]) for study in studies]
 
 
 def model_width(model: Any) -> int:

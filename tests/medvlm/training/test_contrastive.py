@@ -82,6 +82,15 @@ def test_every_part_of_the_model_learns(tiny: Any, studies: list[Ask], fit: Any,
     assert "heads.log_scale" in names
 
 
+def test_volumes_are_paired_beside_images(tiny: Any, studies: list[Ask], fit: Any) -> None:
+    sample = replace(studies[0].questions[0], id="ct", images=(ImageRef(Path("ct"), volume=True),))
+    volume = Ask((torch.randn(3, 3, 32, 32, generator=torch.Generator().manual_seed(0)),), (sample,))
+    mixed = [volume, *studies[:2]]
+    whole, parts = (fit(contrastive(tiny, local=0.5, micro_tokens=limit), [mixed])[0] for limit in (10_000, 1))
+    assert whole["pairs"] == 3
+    assert parts["loss"] == pytest.approx(whole["loss"], abs=1e-5)
+
+
 def test_reports_find_their_images(fit: Any) -> None:
     batch = [study(index) for index in range(8)]
     reports = [ask.questions[0].answer for ask in batch]
