@@ -32,6 +32,8 @@ class ModelSettings(Settings):
     """``kind`` and its options."""
     compressor: dict[str, Any] | None = None
     """How the slices of a volume become a fixed number of tokens; None for a model of 2D images."""
+    volume_encoder: str | dict[str, Any] | None = None
+    """A 3D encoder of volumes beside ``encoder``; None lets their slices pass ``encoder`` one by one."""
     tokenizer: str | None = None
     """Folder or hub id; None takes the decoder's own, or trains one on the texts of the training set."""
     vocabulary: Annotated[int, Field(ge=300)] = 1024

@@ -10,7 +10,7 @@ from typing import Any
 import torch
 from transformers import AutoModelForImageTextToText, PreTrainedConfig
 
-from .build import compose_config, find_spec
+from .build import compose_config, find_spec, find_volume_spec
 from .configuration import MedVLMConfig
 from .load import read_config
 from .parts import count_parameters
@@ -47,6 +47,7 @@ def plan_vlm(
     decoder: str | Mapping[str, Any],
     projector: Mapping[str, Any] | None = None,
     compressor: Mapping[str, Any] | None = None,
+    volume_encoder: str | Mapping[str, Any] | None = None,
 ) -> Blueprint:
     """The blueprint of what ``build_vlm`` would compose.
 
@@ -55,10 +56,13 @@ def plan_vlm(
         decoder: As for ``build_vlm``.
         projector: As for ``build_vlm``.
         compressor: As for ``build_vlm``.
+        volume_encoder: As for ``build_vlm``.
     """
     spec = find_spec(encoder)
-    config = compose_config(spec, decoder, projector, compressor)
-    sources = [*spec.sources, decoder if isinstance(decoder, str) else None]
+    volume = find_volume_spec(volume_encoder)
+    config = compose_config(spec, decoder, projector, compressor, volume=volume)
+    encoders = [*spec.sources, *([] if volume is None else volume.sources)]
+    sources = [*encoders, decoder if isinstance(decoder, str) else None]
     return _measure(config, [source for source in sources if source is not None])
 
 

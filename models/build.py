@@ -9,14 +9,15 @@ import torch
 from transformers import GenerationConfig, PreTrainedModel, PreTrainedTokenizerBase
 
 from medvlm.intensity import IntensityRecipe
-from medvlm.recipes import default_recipes
 
 from .configuration import MedVLMConfig
 from .decoders import check_head, decoder_config, load_decoder
 from .encoders import EncoderSpec, encoder_spec, list_encoders, recognise
-from .image_processing import MedVLMImageProcessor, MedVLMVideoProcessor
-from .modeling import MedVLMForConditionalGeneration, new_compressor, new_projector
+from .encoders.volume_zoo import VolumeSpec, list_volume_encoders, volume_encoder_spec
+from .image_processing import MedVLMVideoProcessor
+from .modeling import MedVLMForConditionalGeneration, new_compressor, new_projector, new_volume_projector
 from .processing import MedVLMProcessor
+from .sizing import image_processor
 from .tokenizer import IMAGE, VOLUME, add_placeholders, chat_template, load_tokenizer
 
 Options = Mapping[str, Any]
@@ -28,6 +29,7 @@ def build_vlm(
     decoder: str | Options,
     projector: Options | None = None,
     compressor: Options | None = None,
+    volume_encoder: str | Options | None = None,
     tokenizer: str | PreTrainedTokenizerBase | None = None,
     recipes: Sequence[IntensityRecipe] | None = None,
     seed: int = 0,
@@ -42,6 +44,8 @@ def build_vlm(
         decoder: Folder or Hub name of a causal language model, or ``{"model_type": ..., **numbers}``.
         projector: ``{"kind": ..., **options}``, see ``PROJECTORS`` of :mod:`.projectors`.
         compressor: ``{"kind": ..., "tokens": ..., **options}``, see ``COMPRESSORS`` of :mod:`.projectors`.
+        volume_encoder: A 3D encoder of volumes beside the 2D ``encoder``; None lets slices pass the latter. A 3D
+            ``encoder`` needs none: the model then reads volumes only.
         tokenizer: A tokenizer, its folder or Hub name; that of the decoder if None.
         recipes: Intensity recipes, tried in order; their size becomes the encoder's. A set for any modality if None.
         seed: Start of every parameter that no checkpoint gives.
@@ -54,22 +58,36 @@ def build_vlm(
         ValueError: If an option is unknown or its numbers do not fit; the message names it.
     """
     spec = find_spec(encoder)
+    volume = find_volume_spec(volume_encoder)
     text = _text_tokenizer(tokenizer, decoder)
-    config = compose_config(spec, decoder, projector, compressor, tokenizer=text)
+    config = compose_config(spec, decoder, projector, compressor, volume=volume, tokenizer=text)
     if attention is not None:
         config._attn_implementation = attention
-    model = _empty(config) if meta else _assemble(config, spec, decoder, seed, dtype, attention)
+    model = _empty(config) if meta else _assemble(config, spec, volume, decoder, seed, dtype, attention)
     model.generation_config = _generation(model, text, own=tokenizer is None)
-    return model, make_processor(config, text, spec, recipes)
+    return model, make_processor(config, text, spec, recipes, volume=volume)
 
 
 def find_spec(encoder: str | Options) -> EncoderSpec:
     """The encoder that a name, a folder, a Hub name or a dictionary of options means."""
     if isinstance(encoder, Mapping):
-        return encoder_spec(**encoder)
+        return (volume_encoder_spec if encoder.get("name") in list_volume_encoders() else encoder_spec)(**encoder)
+    if encoder in list_volume_encoders():
+        return volume_encoder_spec(encoder)
     if encoder in list_encoders() or ":" in encoder:
         return encoder_spec(encoder)
     return encoder_spec(recognise(encoder), weights=encoder)
+
+
+def find_volume_spec(encoder: str | Options | None) -> VolumeSpec | None:
+    """The 3D encoder that a name, a folder of one, or a dictionary of options means; None for None."""
+    if encoder is None:
+        return None
+    if isinstance(encoder, Mapping):
+        return volume_encoder_spec(**encoder)
+    if encoder in list_volume_encoders() or ":" in encoder or "/" not in encoder:
+        return volume_encoder_spec(encoder)
+    return volume_encoder_spec("volume_folder", weights=encoder)
 
 
 def compose_config(
@@ -78,6 +96,7 @@ def compose_config(
     projector: Options | None = None,
     compressor: Options | None = None,
     *,
+    volume: VolumeSpec | None = None,
     tokenizer: PreTrainedTokenizerBase | None = None,
 ) -> MedVLMConfig:
     """The configuration of the composed model; with a tokenizer its placeholders and vocabulary are entered."""
@@ -93,6 +112,7 @@ def compose_config(
         }
     return MedVLMConfig(
         vision_config=spec.config,
+        volume_config=None if volume is None else volume.config,
         text_config=text,
         projector=dict(projector or {"kind": "mlp"}),
         compressor=dict(compressor or {"kind": "slices_pool"}),
@@ -105,12 +125,12 @@ def make_processor(
     tokenizer: PreTrainedTokenizerBase,
     spec: EncoderSpec,
     recipes: Sequence[IntensityRecipe] | None = None,
+    *,
+    volume: VolumeSpec | None = None,
 ) -> MedVLMProcessor:
-    """The processor that fits ``config``: its recipes give the encoder's size, its counts are the model's."""
-    size = spec.image_size
-    chosen = default_recipes(size) if recipes is None else [r.model_copy(update={"size": size}) for r in recipes]
+    """The processor that fits ``config``: its recipes give the encoders' sizes, its counts are the model's."""
     return MedVLMProcessor(
-        MedVLMImageProcessor(list(chosen), spec.mean, spec.std),
+        image_processor(spec, spec if isinstance(spec, VolumeSpec) else volume, recipes),
         tokenizer,
         MedVLMVideoProcessor(),
         chat_template=chat_template(tokenizer),
@@ -136,13 +156,14 @@ def _empty(config: MedVLMConfig) -> MedVLMForConditionalGeneration:
 def _assemble(
     config: MedVLMConfig,
     spec: EncoderSpec,
+    volume: VolumeSpec | None,
     decoder: str | Options,
     seed: int,
     dtype: torch.dtype | None,
     attention: str | None,
 ) -> MedVLMForConditionalGeneration:
     """Fresh parts are initialised from the seed; pretrained ones are read straight into place."""
-    if not spec.sources and not isinstance(decoder, str):
+    if not spec.sources and (volume is None or not volume.sources) and not isinstance(decoder, str):
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(seed)
             fresh: MedVLMForConditionalGeneration = MedVLMForConditionalGeneration._from_config(config, dtype=dtype)
@@ -150,6 +171,8 @@ def _assemble(
     model = _empty(config)
     causal = load_decoder(decoder, config.text_config, seed=seed, dtype=dtype, attention=attention)
     model.model.vision_tower = spec.build(seed=seed, dtype=causal.dtype)
+    if volume is not None and model.model.volume_reader is not None:
+        model.model.volume_reader.vision_tower = volume.build(seed=seed, dtype=causal.dtype)
     base: Any = causal.base_model
     model.model.language_model, model.lm_head = base, causal.get_output_embeddings()
     model.config.vision_config, model.config.text_config = model.model.vision_tower.config, causal.config
@@ -173,10 +196,13 @@ def _fresh_projector(model: MedVLMForConditionalGeneration, seed: int) -> None:
     """Real start values for the parts that no checkpoint has."""
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
-        for name, part in {"multi_modal_projector": new_projector, "volume_compressor": new_compressor}.items():
+        parts = {"multi_modal_projector": new_projector, "volume_compressor": new_compressor}
+        if model.model.volume_reader is not None:
+            parts["volume_reader.multi_modal_projector"] = new_volume_projector
+        for name, part in parts.items():
             module = part(model.config).to(model.model.language_model.dtype)
             module.apply(model._init_weights)
-            setattr(model.model, name, module)
+            model.model.set_submodule(name, module)
 
 
 def _generation(

@@ -27,6 +27,10 @@ class MedVLMImageProcessor(BaseImageProcessor):
         recipes: Intensity recipes, tried in order.
         image_mean: Channel means that are subtracted.
         image_std: Channel deviations by which is divided.
+        volume_size: Slices, rows and columns that a 3D encoder takes; None where slices pass the 2D one.
+        volume_mean: As ``image_mean``, for the 3D encoder.
+        volume_std: As ``image_std``, for the 3D encoder.
+        reads_planes: Whether single images can be shown too.
         kwargs: Kept as attributes, as every Hugging Face processor does.
     """
 
@@ -37,9 +41,15 @@ class MedVLMImageProcessor(BaseImageProcessor):
         recipes: Sequence[IntensityRecipe | Mapping[str, Any]] = (),
         image_mean: Sequence[float] = (0.5, 0.5, 0.5),
         image_std: Sequence[float] = (0.5, 0.5, 0.5),
+        volume_size: Sequence[int] | None = None,
+        volume_mean: Sequence[float] | None = None,
+        volume_std: Sequence[float] | None = None,
+        reads_planes: bool = True,
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
+        self.volume_size = None if volume_size is None else list(volume_size)
+        self.volume_mean, self.volume_std, self.reads_planes = volume_mean, volume_std, reads_planes
         self.recipes = [IntensityRecipe.model_validate(_plain(recipe)).model_dump(mode="json") for recipe in recipes]
         self.image_mean, self.image_std = list(image_mean), list(image_std)
 
@@ -69,14 +79,34 @@ class MedVLMImageProcessor(BaseImageProcessor):
 
         Raises:
             RecipeMismatch: If no recipe fits; the message names every reason.
-            ImageError: If the object is none of these.
+            ImageError: If the object is none of these, or the model's encoder cannot read it: a plane by a 3D encoder
+                alone, one slice by a 3D encoder.
         """
         if isinstance(image, torch.Tensor) and image.is_floating_point():
             return _prepared(image)
         study = as_image(image)
+        sliced = study.axes[0] in "zt"
+        self._check_slices(study, sliced)
         values = torch.from_numpy(choose_recipe(study, self.intensity_recipes).apply(study))
-        mean, std = torch.tensor(self.image_mean)[:, None, None], torch.tensor(self.image_std)[:, None, None]
-        return values.sub_(mean).div_(std)
+        mean, std = self.image_mean, self.image_std
+        if sliced and self.volume_mean is not None and self.volume_std is not None:
+            mean, std = list(self.volume_mean), list(self.volume_std)
+        return values.sub_(torch.tensor(mean)[:, None, None]).div_(torch.tensor(std)[:, None, None])
+
+    def _check_slices(self, image: Image, sliced: bool) -> None:
+        if self.volume_size is None:
+            return
+        size = " x ".join(map(str, self.volume_size))
+        if not sliced and not self.reads_planes:
+            raise ImageError(
+                f"The model reads volumes of {size} (slices, rows, columns) only, got one image of axes {image.axes} "
+                f"and shape {image.array.shape}. Give the volume, or build with a 2D encoder and volume_encoder."
+            )
+        if sliced and len(image.array) < 2:
+            raise ImageError(
+                f"The model's 3D encoder takes {size} (slices, rows, columns), got {len(image.array)} slice. Give the "
+                "whole series; a single slice is an image for a 2D encoder."
+            )
 
     def preprocess(
         self, images: Pixels | Sequence[Pixels], *, return_tensors: str | None = None, **kwargs: Any

@@ -10,15 +10,20 @@ from dataclasses import dataclass
 from typing import Any
 
 import torch
+from einops import rearrange
 from torch import nn
+from torch.utils.checkpoint import checkpoint
 from transformers import AutoModel, Cache, GenerationMixin, PreTrainedModel
 from transformers import initialization as init
 from transformers.modeling_outputs import CausalLMOutputWithPast
 from transformers.utils.generic import ModelOutput
 
+from medvlm.study import ImageError
+
 from .configuration import MedVLMConfig
 from .decoders import BIASED_HEADS, embeddings_name
 from .encoders import encode, recompute
+from .encoders.volume import encode_volume, shown
 from .projectors import Perceiver, build_compressor, build_projector
 
 Encoded = Mapping[str, ModelOutput]
@@ -81,15 +86,48 @@ class MedVLMPreTrainedModel(PreTrainedModel):
 
 def new_projector(config: MedVLMConfig) -> nn.Module:
     """The projector that ``config`` describes."""
+    if not config.reads_planes:
+        return new_volume_projector(config)
     traits = config.vision_traits
     return build_projector(
         **config.projector, width_in=traits.width, width_out=config.text_config.hidden_size, grid=traits.grid
     )
 
 
+def new_volume_projector(config: MedVLMConfig) -> nn.Module:
+    """The projector of the 3D encoder that ``config`` describes.
+
+    Raises:
+        ValueError: If it describes none.
+    """
+    traits = config.volume_traits
+    if traits is None:
+        raise ValueError("The configuration has no 3D encoder.")
+    grid = traits.grid if config.pools_depth else traits.grid[1:]
+    return build_projector(
+        **config.projector, width_in=traits.width, width_out=config.text_config.hidden_size, grid=grid
+    )
+
+
 def new_compressor(config: MedVLMConfig) -> nn.Module:
     """The volume compressor that ``config`` describes."""
-    return build_compressor(**config.compressor, width=config.text_config.hidden_size, grid=config.slice_grid)
+    return build_compressor(**config.compressor, width=config.text_config.hidden_size, grid=config.compressed_grid)
+
+
+class VolumeReader(nn.Module):
+    """A 3D encoder and its projector, beside those of images.
+
+    Args:
+        config: Of a model with a ``volume_config``.
+    """
+
+    vision_tower: PreTrainedModel
+    multi_modal_projector: nn.Module
+
+    def __init__(self, config: MedVLMConfig) -> None:
+        super().__init__()
+        self.vision_tower = AutoModel.from_config(config.volume_config)
+        self.multi_modal_projector = new_volume_projector(config)
 
 
 class MedVLMModel(MedVLMPreTrainedModel):
@@ -104,6 +142,7 @@ class MedVLMModel(MedVLMPreTrainedModel):
         super().__init__(config)
         self.vision_tower = AutoModel.from_config(config.vision_config)
         self.multi_modal_projector = new_projector(config)
+        self.volume_reader = None if config.volume_config is None else VolumeReader(config)
         self.volume_compressor = new_compressor(config)
         self.language_model = AutoModel.from_config(config.text_config)
         self.post_init()
@@ -122,7 +161,9 @@ class MedVLMModel(MedVLMPreTrainedModel):
         return self.language_model
 
     def get_encoder(self, modality: str | None = None) -> PreTrainedModel:
-        """The vision encoder."""
+        """The vision encoder; for ``video`` that of volumes."""
+        if modality == "video" and self.volume_reader is not None:
+            return self.volume_reader.vision_tower
         return self.vision_tower
 
     def project(self, pixels: torch.Tensor) -> torch.Tensor:
@@ -131,8 +172,35 @@ class MedVLMModel(MedVLMPreTrainedModel):
         projected: torch.Tensor = self.multi_modal_projector(tokens)
         return projected
 
+    def project_volume(self, volume: torch.Tensor) -> torch.Tensor:
+        """Projected tokens (slices, N, D), of a 3D encoder (slabs, N, D), of a normalised volume (S, 3, H, W)."""
+        if self.config.volume_traits is None:
+            chunks = volume.split(self.config.slice_chunk)
+            if self.config.slice_checkpoint and torch.is_grad_enabled():
+                return torch.cat([checkpoint(self.project, chunk, use_reentrant=False) for chunk in chunks])
+            return torch.cat([self.project(chunk) for chunk in chunks])
+        reader = self if self.volume_reader is None else self.volume_reader
+        tokens = encode_volume(reader.vision_tower, volume[None])[0]
+        if not self.config.pools_depth:
+            slabs: torch.Tensor = reader.multi_modal_projector(tokens)
+            return slabs
+        pooled = reader.multi_modal_projector(rearrange(tokens, "d n c -> 1 (d n) c"))
+        rows, columns = self.config.compressed_grid
+        projected: torch.Tensor = rearrange(pooled, "1 (d n) c -> d n c", n=rows * columns)
+        return projected
+
     def get_image_features(self, pixel_values: torch.Tensor, **kwargs: Any) -> ImageFeatures:
-        """Decoder tokens of images (N, 3, H, W); ``pooler_output`` lists one (tokens, width) an image."""
+        """Decoder tokens of images (N, 3, H, W); ``pooler_output`` lists one (tokens, width) an image.
+
+        Raises:
+            ImageError: If the model reads volumes only.
+        """
+        if not self.config.reads_planes:
+            raise ImageError(
+                f"The model reads volumes of {shown(self.config.vision_config.volume_size)} (slices, rows, columns) "
+                f"only, got {len(pixel_values)} image(s) of {shown(pixel_values.shape[1:])}. Build it with a 2D "
+                "encoder and volume_encoder to read both."
+            )
         projected = self.project(pixel_values)
         return ImageFeatures(last_hidden_state=projected, pooler_output=list(projected))
 
@@ -141,12 +209,10 @@ class MedVLMModel(MedVLMPreTrainedModel):
     ) -> ImageFeatures:
         """Decoder tokens of volumes (M, S, 3, H, W), or of a list of (S, 3, H, W) with different S.
 
-        Slices pass the encoder in chunks, so that memory without gradients does not grow with the volume.
+        Slices pass a 2D encoder in chunks, so that memory without gradients does not grow with the volume; a 3D encoder
+        takes one volume at a time.
         """
-        compressed = []
-        for volume in pixel_values_videos:
-            slices = torch.cat([self.project(chunk) for chunk in volume.split(self.config.slice_chunk)])
-            compressed.append(self.volume_compressor(slices))
+        compressed = [self.volume_compressor(self.project_volume(volume)) for volume in pixel_values_videos]
         return ImageFeatures(last_hidden_state=torch.stack(compressed), pooler_output=compressed)
 
     def forward(
@@ -249,8 +315,8 @@ class MedVLMForConditionalGeneration(MedVLMPreTrainedModel, GenerationMixin):
         return self.model.language_model
 
     def get_encoder(self, modality: str | None = None) -> PreTrainedModel:
-        """The vision encoder."""
-        return self.model.vision_tower
+        """The vision encoder; for ``video`` that of volumes."""
+        return self.model.get_encoder(modality)
 
     def get_image_features(self, pixel_values: torch.Tensor, **kwargs: Any) -> ImageFeatures:
         """Decoder tokens of images, see ``MedVLMModel.get_image_features``."""

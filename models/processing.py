@@ -11,7 +11,7 @@ import torch
 from transformers import BatchFeature, ProcessorMixin
 from transformers.processing_utils import MultiModalData
 
-from medvlm.study import Image
+from medvlm.study import Image, ImageError
 
 from .image_processing import MedVLMImageProcessor, stack
 
@@ -64,7 +64,16 @@ class MedVLMProcessor(ProcessorMixin):
         return counts[kind]
 
     def expand(self, text: str) -> str:
-        """The text with each placeholder repeated as often as its image has tokens."""
+        """The text with each placeholder repeated as often as its image has tokens.
+
+        Raises:
+            ImageError: If the text shows an image to a model that reads volumes only.
+        """
+        if self.image_seq_length == 0 and self.image_token in text:
+            raise ImageError(
+                f"The text shows {text.count(self.image_token)} image(s), but the model reads volumes only "
+                f"({self.video_seq_length} tokens each). Build it with a 2D encoder and volume_encoder to read both."
+            )
         text = text.replace(self.image_token, self.image_token * self.image_seq_length)
         return text.replace(self.video_token, self.video_token * self.video_seq_length)
 

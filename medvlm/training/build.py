@@ -67,6 +67,7 @@ def build_model(settings: ModelSettings, texts: Iterable[str], *, seed: int, met
         decoder=settings.decoder,
         projector=settings.projector,
         compressor=settings.compressor,
+        volume_encoder=settings.volume_encoder,
         tokenizer=tokenizer,
         recipes=intensity_recipes(settings.intensity),
         seed=seed,

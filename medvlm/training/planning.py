@@ -13,7 +13,7 @@ from transformers import AutoConfig, AutoProcessor
 
 from medvlm.generation.prompts import REASONING, Prompter, reference_text, user_text
 from medvlm.models import MedVLMConfig, train_tokenizer
-from medvlm.models.build import compose_config, find_spec, make_processor
+from medvlm.models.build import compose_config, find_spec, find_volume_spec, make_processor
 from medvlm.models.load import read_config
 from medvlm.models.tokenizer import load_tokenizer
 from medvlm.models.weights import explained
@@ -44,8 +44,9 @@ def plan_config(settings: ModelSettings) -> tuple[Any, dict[str, str]]:
         _at_hand(settings.source)
         return read_config(settings.source), {} if Path(settings.source).is_dir() else {settings.source: ""}
     intensity_recipes(settings.intensity)
-    spec = find_spec(settings.encoder)
-    fetched = {source: "vision" for source in spec.sources if not Path(source).expanduser().is_dir()}
+    spec, volume = find_spec(settings.encoder), find_volume_spec(settings.volume_encoder)
+    encoders = [*spec.sources, *([] if volume is None else volume.sources)]
+    fetched = {source: "vision" for source in encoders if not Path(source).expanduser().is_dir()}
     decoder = settings.decoder
     if isinstance(decoder, dict):
         decoder = {"vocab_size": settings.vocabulary, **decoder}
@@ -53,7 +54,7 @@ def plan_config(settings: ModelSettings) -> tuple[Any, dict[str, str]]:
         _at_hand(decoder)
         if not Path(decoder).is_dir():
             fetched[decoder] = "decoder"
-    return compose_config(spec, decoder, settings.projector, settings.compressor), fetched
+    return compose_config(spec, decoder, settings.projector, settings.compressor, volume=volume), fetched
 
 
 def _at_hand(source: str) -> None:
@@ -145,7 +146,13 @@ def _processor(recipe: Recipe, config: Any, samples: Sequence[Sample]) -> Any:
             tokenizer = load_tokenizer(source)
     else:
         tokenizer = train_tokenizer(training_texts(samples, reasoning=recipe.reasoning), settings.vocabulary)
-    return make_processor(config, tokenizer, find_spec(settings.encoder), intensity_recipes(settings.intensity))
+    return make_processor(
+        config,
+        tokenizer,
+        find_spec(settings.encoder),
+        intensity_recipes(settings.intensity),
+        volume=find_volume_spec(settings.volume_encoder),
+    )
 
 
 def some(samples: Sequence[Sample]) -> Sequence[Sample]:
