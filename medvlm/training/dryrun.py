@@ -14,6 +14,7 @@ from transformers import AutoModelForImageTextToText
 
 from medvlm.identity import PHANTOM_SETS
 from medvlm.models import MedVLMConfig
+from medvlm.models.native import FAMILIES
 from medvlm.models.parts import PARTS, count_parameters, part_of
 from medvlm.models.tokens import max_positions
 from medvlm.settings import AnyStage, GRPOStage, Recipe, SFTStage
@@ -21,7 +22,7 @@ from medvlm.study import Sample
 from medvlm.training.build import phantom_root, prepare_parts, stage_data
 from medvlm.training.checks import check_rewards
 from medvlm.training.footprint import WEIGHT_BYTES, Load, Memory, Tower, estimate
-from medvlm.training.planning import Lengths, TokenCounter, image_tokens, plan_config, some
+from medvlm.training.planning import Lengths, TokenCounter, plan_config, some
 
 WITHOUT_DATA = 96  # tokens of a prompt's text, where no data is at hand
 
@@ -99,13 +100,16 @@ def dry_run(recipe: Recipe) -> DryRun:
     for name, parameter in model.named_parameters():
         trainable[part_of(name)] += parameter.numel() * parameter.requires_grad
     composed = isinstance(config, MedVLMConfig)
-    tokens = (image_tokens(config), config.volume_tokens if composed and recipe.model.compressor else None)
     counter = TokenCounter(
         recipe, config, [sample for groups in found.values() for group in groups for sample in group]
     )
+    tokens = (counter.image_tokens, config.volume_tokens if composed and recipe.model.compressor else None)
     notes += counter.notes
-    if not composed:
-        notes.append(f"{recipe.model.source} is no composed model: it can be planned and loaded, but not trained yet.")
+    if not composed and config.model_type not in FAMILIES:
+        notes.append(
+            f"{recipe.model.source} is a {config.model_type!r} model: it can be planned, but not trained. Of native "
+            f"models {', '.join(FAMILIES)} are supported."
+        )
     plans = tuple(
         _plan(recipe, stage, found[stage.name], config, counter, (sum(parameters.values()), dict(trainable)))
         for stage in recipe.stages

@@ -15,6 +15,7 @@ from medvlm.generation.prompts import REASONING, Prompter, reference_text, user_
 from medvlm.models import MedVLMConfig, train_tokenizer
 from medvlm.models.build import compose_config, find_spec, find_volume_spec, make_processor
 from medvlm.models.load import read_config
+from medvlm.models.native import check_runs, wrap
 from medvlm.models.tokenizer import load_tokenizer
 from medvlm.models.weights import explained
 from medvlm.settings import ModelSettings, Recipe
@@ -97,15 +98,17 @@ class TokenCounter:
 
     def __init__(self, recipe: Recipe, config: Any, samples: Sequence[Sample]) -> None:
         self.notes: list[str] = []
-        self.reasoning, self.image_tokens = recipe.reasoning, image_tokens(config)
-        self.volume_tokens = config.volume_tokens if isinstance(config, MedVLMConfig) else self.image_tokens
+        self.reasoning = recipe.reasoning
         self.prompter: Prompter | None = None
         try:
             processor = _processor(recipe, config, some(samples))
         except WeightsError as error:
             self.notes.append(f"no tokenizer: {error}; {CHARACTERS} characters are counted as a token.")
+            self.image_tokens = image_tokens(config)
+            self.volume_tokens = config.volume_tokens if isinstance(config, MedVLMConfig) else self.image_tokens
         else:
             self.prompter = Prompter(processor, reasoning=recipe.reasoning)
+            self.image_tokens, self.volume_tokens = processor.count_tokens("image"), processor.count_tokens("volume")
 
     def prompt(self, sample: Sample) -> int:
         """Tokens of a prompt, images included."""
@@ -132,10 +135,11 @@ def _processor(recipe: Recipe, config: Any, samples: Sequence[Sample]) -> Any:
     """
     settings = recipe.model
     if settings.source is not None:
-        if not isinstance(config, MedVLMConfig):
-            raise WeightsError(f"{settings.source} has a processor of its own")
         with explained(settings.source):
-            return AutoProcessor.from_pretrained(settings.source, trust_remote_code=False, local_files_only=True)
+            processor = AutoProcessor.from_pretrained(settings.source, trust_remote_code=False, local_files_only=True)
+            processor = wrap(processor, config, settings.source)
+            check_runs(settings.source, processor)
+            return processor
     source = settings.tokenizer or (settings.decoder if isinstance(settings.decoder, str) else None)
     if source is None and not samples:
         raise WeightsError("it is trained on the data, which is not there")

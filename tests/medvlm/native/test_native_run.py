@@ -22,6 +22,7 @@ from medvlm.predictor import load
 from medvlm.settings import ModelSettings, Recipe
 from medvlm.study import ImageError, WeightsError
 from medvlm.training.build import build_model
+from medvlm.training.dryrun import dry_run
 from medvlm.training.finish import run_recipe
 
 from .conftest import BUILDERS, Native
@@ -98,6 +99,13 @@ def test_a_recipe_trains_scores_and_predicts(native: Native, folder: Path, tmp_p
     assert answers[1].raw == predictor.predict(image, "Which side?", max_new_tokens=3).raw
     assert all(answer.confidence > 0 for answer in answers)
     assert answers[0].provenance.images[0]["recipe"] == "photo"
+
+
+def test_a_dry_run_counts_what_its_processor_writes(native: Native, folder: Path, tmp_path: Path) -> None:
+    plan = dry_run(recipe(folder, tmp_path, lora=True))
+    assert plan.image_tokens == native.processor.count_tokens("image")
+    assert plan.parameters["decoder"] > plan.trainable["decoder"] > 0
+    assert not [note for note in plan.notes if "supported" in note or "tokenizer" in note]
 
 
 def test_options_are_scored_as_alone(native: Native) -> None:
