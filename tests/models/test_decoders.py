@@ -133,7 +133,7 @@ def test_gpt2_is_adapted_too(tokenizer: Any) -> None:
     ("decoder", "message"),
     [
         ({"model_type": "mamba"}, "linear_attention would carry"),
-        ({"model_type": "lfm2"}, "conv would carry"),
+        ({"model_type": "lfm2", "num_hidden_layers": 2, "full_attn_idxs": [1]}, "conv would carry"),
         ({"model_type": "qwen3_next", "num_hidden_layers": 4}, "linear_attention would carry"),
         ({"model_type": "llama4_text"}, "chunked_attention would carry"),
         ({"model_type": "bloom"}, "takes no positions"),
