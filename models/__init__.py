@@ -15,6 +15,7 @@ from .blueprint import Blueprint, plan_source, plan_vlm
 from .build import build_vlm
 from .configuration import MedVLMConfig
 from .encoders import EncoderSpec, create_encoder, encoder_spec, list_encoders, register_encoder
+from .encoders.volume_zoo import VolumeSpec, list_volume_encoders, register_volume_encoder, volume_encoder_spec
 from .image_processing import MedVLMImageProcessor, MedVLMVideoProcessor
 from .load import load_vlm, read_config
 from .modeling import MedVLMForConditionalGeneration, MedVLMModel
@@ -41,6 +42,7 @@ __all__ = [
     "MedVLMModel",
     "MedVLMProcessor",
     "MedVLMVideoProcessor",
+    "VolumeSpec",
     "add_lora",
     "build_vlm",
     "check_tokens",
@@ -51,6 +53,7 @@ __all__ = [
     "freeze",
     "image_token_ids",
     "list_encoders",
+    "list_volume_encoders",
     "load_lora",
     "load_vlm",
     "max_positions",
@@ -59,8 +62,10 @@ __all__ = [
     "plan_vlm",
     "read_config",
     "register_encoder",
+    "register_volume_encoder",
     "save_lora",
     "tiny_decoder",
     "tiny_vlm",
     "train_tokenizer",
+    "volume_encoder_spec",
 ]
