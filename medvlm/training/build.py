@@ -126,8 +126,9 @@ class Collate:
 
 
 def phantom_root(recipe: Recipe) -> Path:
-    """Where a phantom is made that names no root: beside the runs, for several to share."""
-    return recipe.output / "data" / recipe.data.name
+    """Where a phantom is made that names no root: beside the runs, for several to share; volumes apart from images."""
+    modality = recipe.data.make.get("modality")
+    return recipe.output / "data" / "_".join([recipe.data.name, *([str(modality)] if modality else [])])
 
 
 def data_root(settings: DataSettings, recipe: Recipe) -> Path:

@@ -9,7 +9,9 @@ from typing import Any
 import pytest
 from PIL import Image as Picture
 
+from medvlm.config import load_config
 from medvlm.settings import Recipe
+from medvlm.training.build import phantom_root
 from medvlm.training.command import main
 from medvlm.training.finish import run_recipe
 
@@ -147,3 +149,8 @@ def test_pixels_on_disk_serve_a_second_run_and_may_move(tmp_path: Path) -> None:
     assert accuracies(again) == accuracies(summary)
     assert {path: path.stat().st_mtime_ns for path in (tmp_path / "pixels").rglob("*.npy")}.keys() == entries.keys()
     assert run_recipe(recipe(tmp_path, name="again", data=data | {"cache": None, "workers": 1})) == again
+
+
+def test_phantoms_of_different_modalities_lie_apart() -> None:
+    roots = [phantom_root(load_config(name)) for name in ("cxr_r1", "align", "ct_report", "path_tiles")]
+    assert [root.name for root in roots] == ["thorax", "thorax", "thorax_ct", "tissue"]
