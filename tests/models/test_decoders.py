@@ -158,7 +158,7 @@ def test_a_head_that_is_not_understood_is_refused(
 
 # --- chat templates --------------------------------------------------------------------------------------------------
 
-CHAT = [
+CHAT: Any = [
     {"role": "system", "content": "Be brief."},
     {"role": "user", "content": [{"type": "image"}, {"type": "text", "text": "left?"}]},
     {"role": "assistant", "content": "no"},
@@ -166,7 +166,7 @@ CHAT = [
 
 
 def render(template: str | dict[str, str] | None, *, eos: str = "<|end|>") -> str:
-    tokenizer = train_tokenizer(["left"], 300)
+    tokenizer: Any = train_tokenizer(["left"], 300)
     tokenizer.chat_template, tokenizer.eos_token = template, eos
     text: str = tokenizer.apply_chat_template(CHAT, chat_template=chat_template(tokenizer), tokenize=False)
     return text
