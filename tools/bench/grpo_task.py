@@ -62,7 +62,7 @@ class Side:
         """Count images, decoder tokens and tokens scored by the head in every forward from now on."""
 
         def vision(module: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
-            self.images += len(args[0])
+            self.images += len(kwargs["pixel_values"])
 
         def decoder(module: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
             self.tokens += kwargs["inputs_embeds"].shape[:2].numel()
