@@ -15,6 +15,7 @@ import time
 import zlib
 from pathlib import Path
 
+from medvlm.files import write_whole
 from medvlm.study import ImageError
 
 from .shard_files import find_member
@@ -127,9 +128,7 @@ class Digests:
         lines = self.journal.read_bytes().split(b"\n")
         if self.journal.stat().st_size > JOURNAL_BYTES:
             lines = lines[len(lines) // 2 :]
-            part = self.journal.with_name(f".{self.journal.name}.{os.getpid()}.part")
-            part.write_bytes(b"\n".join(lines))
-            part.replace(self.journal)
+            write_whole(self.journal, b"\n".join(lines), sync=False)
         return dict(pair for line in lines if (pair := _pair(line)) is not None)
 
 

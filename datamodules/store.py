@@ -22,6 +22,8 @@ import numpy as np
 import torch
 from numpy.lib import format as npy
 
+from medvlm.files import atomic_file
+
 if TYPE_CHECKING:
     from torch import Tensor
 
@@ -88,14 +90,8 @@ class TensorStore:
             return
         self._make_room(array.nbytes + HEADER_BYTES)
         path = self._path(key, repeats)
-        path.parent.mkdir(parents=True, exist_ok=True)
-        part = path.with_name(f"{path.name}.{os.getpid()}.part")
-        try:
-            with part.open("wb") as file:
-                np.save(file, array, allow_pickle=False)
-            part.replace(path)
-        finally:
-            part.unlink(missing_ok=True)
+        with atomic_file(path, sync=False) as file:
+            np.save(file, array, allow_pickle=False)
 
     def sweep(self, room: int = 0) -> None:
         """Remove what was used longest ago until 7/8 of the limit are left, and what killed processes left behind.

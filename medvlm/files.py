@@ -11,11 +11,12 @@ from typing import BinaryIO
 
 
 @contextmanager
-def atomic_file(path: Path) -> Iterator[BinaryIO]:
+def atomic_file(path: Path, *, sync: bool = True) -> Iterator[BinaryIO]:
     """A file to write that takes the name ``path`` if the block ends well, and vanishes if it does not.
 
     Args:
         path: Its name; missing folders above it are made.
+        sync: Whether it is on the disk before it takes its name; not needed for what is simply made again.
 
     Raises:
         OSError: If the disk is full; an earlier file of that name is untouched.
@@ -25,24 +26,26 @@ def atomic_file(path: Path) -> Iterator[BinaryIO]:
     try:
         with part.open("wb") as file:
             yield file
-            file.flush()
-            os.fsync(file.fileno())
+            if sync:
+                file.flush()
+                os.fsync(file.fileno())
         part.replace(path)
     finally:
         part.unlink(missing_ok=True)  # there is one only if the block failed
 
 
-def write_whole(path: Path, data: str | bytes) -> None:
+def write_whole(path: Path, data: str | bytes, *, sync: bool = True) -> None:
     """Write a file in one go.
 
     Args:
         path: Its name.
         data: What it holds; text is written as UTF-8.
+        sync: See `atomic_file`.
 
     Raises:
         OSError: If the disk is full; an earlier file of that name is untouched.
     """
-    with atomic_file(path) as file:
+    with atomic_file(path, sync=sync) as file:
         file.write(data.encode() if isinstance(data, str) else data)
 
 

@@ -13,18 +13,19 @@ letter of the answer counts all five. Two questions on equal images share a grou
 from __future__ import annotations
 
 import base64
+import codecs
 import csv
 import json
-import os
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+from medvlm.files import atomic_file, write_whole
 from medvlm.study import Sample
 
 from .cards import SetCard
 from .choices import LETTER_ALONE, choice_answer
-from .images import image_folder, read_index, replace_file, stamp_of, unwritable, write_image
+from .images import image_folder, read_index, stamp_of, unwritable, write_image
 from .records import Absent, LoadReport, UnusableRecordError, collect
 from .row import Row, rows_of, split_files
 from .table import read_table
@@ -86,17 +87,13 @@ def without_images(path: Path, root: Path) -> Path:
     index = small.with_suffix(".json")
     if small.is_file() and read_index(index, stamp) is not None:
         return small
-    part = small.with_name(f".{small.name}.{os.getpid()}")
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        with part.open("w", newline="", encoding="utf-8") as file:
-            _copy(path, csv.writer(file, delimiter="\t"), folder)
-        part.replace(small)
-        replace_file(index, json.dumps({**stamp, "names": []}).encode())
+        with atomic_file(small, sync=False) as file:
+            _copy(path, csv.writer(codecs.getwriter("utf-8")(file), delimiter="\t"), folder)
+        write_whole(index, json.dumps({**stamp, "names": []}), sync=False)
     except OSError as error:
         raise unwritable(path, folder, error) from None
-    finally:
-        part.unlink(missing_ok=True)
     return small
 
 

@@ -8,10 +8,10 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
 from pathlib import Path
 from typing import Any
 
+from medvlm.files import write_whole
 from medvlm.study import SampleError
 
 FOLDER = Path(".medvlm") / "images"
@@ -28,15 +28,8 @@ def write_image(folder: Path, data: bytes) -> str:
     suffix = next((suffix for start, suffix in SUFFIXES.items() if data.startswith(start)), "bin")
     name = f"{hashlib.sha256(data).hexdigest()[:24]}.{suffix}"
     if not (folder / name).exists():
-        replace_file(folder / name, data)
+        write_whole(folder / name, data, sync=False)
     return name
-
-
-def replace_file(path: Path, data: bytes) -> None:
-    """Write a file so that it is there whole or not at all."""
-    part = path.with_name(f".{path.name}.{os.getpid()}")
-    part.write_bytes(data)
-    part.replace(path)
 
 
 def stamp_of(path: Path, column: str) -> dict[str, Any]:

@@ -12,9 +12,10 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
+from medvlm.files import write_whole
 from medvlm.study import SampleError, need
 
-from .images import image_folder, read_index, replace_file, stamp_of, unwritable, write_image
+from .images import image_folder, read_index, stamp_of, unwritable, write_image
 from .records import find_file
 from .table import check_columns
 
@@ -97,7 +98,7 @@ def image_names(path: Path, column: str, root: Path) -> list[list[str]]:
     try:
         folder.mkdir(parents=True, exist_ok=True)
         names = [_write(folder, row[column]) for row in _batches(path, _open(path), [column])]
-        replace_file(index, json.dumps({**stamp, "names": names}).encode())
+        write_whole(index, json.dumps({**stamp, "names": names}), sync=False)
     except OSError as error:
         raise unwritable(path, folder, error) from None
     return names

@@ -20,6 +20,7 @@ from medvlm.evaluation.protocols import Protocol as ScoringProtocol
 from medvlm.evaluation.records import Record
 from medvlm.evaluation.scoring import Score, compare
 from medvlm.evaluation.showing import ImageMode
+from medvlm.files import write_whole
 from medvlm.study import ImageRef, Sample
 
 BASELINES = ("majority", "blank", "shuffled")
@@ -123,13 +124,13 @@ def evaluate_with_baselines(
         path = folder / f"{name}.jsonl"
         if name == "majority":
             others[name] = majority_records(train, samples, protocol)
-            path.write_bytes(b"".join(record.to_line() for record in others[name]))
+            write_whole(path, b"".join(record.to_line() for record in others[name]))
             continue
         mode: ImageMode = "blank" if name == "blank" else "shuffled"
         _, others[name] = _examine(engine, samples, pixels, protocol, path, loop, replace(chosen, image=mode))
     score = compare(score, real, others, seed=chosen.seed)
-    (folder / "score.json").write_text(json.dumps(score.to_json(), indent=1, ensure_ascii=False), encoding="utf-8")
-    (folder / "score.txt").write_text(score.to_text(), encoding="utf-8")
+    write_whole(folder / "score.json", json.dumps(score.to_json(), indent=1, ensure_ascii=False))
+    write_whole(folder / "score.txt", score.to_text())
     return score
 
 
