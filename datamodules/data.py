@@ -110,6 +110,7 @@ class StudyData(lightning.LightningDataModule):
         self.samples: dict[str, list[Sample]] = {}
         self.reports: dict[str, LoadReport] = {}
         self.start_step = 0
+        self._grouped: dict[str, list[list[Sample]]] = {}
 
     def setup(self, stage: str | None = None) -> None:
         """Read the questions of the splits that a stage needs; no pixels.
@@ -159,7 +160,12 @@ class StudyData(lightning.LightningDataModule):
         return Groups([group for groups in self._parts().values() for group in groups])
 
     def _parts(self) -> dict[str, list[list[Sample]]]:
-        """Group the training samples that are kept, by part."""
+        """Group the training samples that are kept, by part; once, for a run asks for them several times."""
+        if not self._grouped:
+            self._grouped = self._group()
+        return self._grouped
+
+    def _group(self) -> dict[str, list[list[Sample]]]:
         samples = [sample for sample in self.samples["train"] if self.keep is None or self.keep(sample)]
         if not samples:
             raise ValueError(f"none of the {len(self.samples['train'])} training samples of {self.set_name!r} is kept")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -31,9 +31,7 @@ def load_thorax(
     """
     from ..phantoms.thorax_set import load_thorax as load
 
-    check_options("thorax", load, options)
-    samples = load(root, split, **options)
-    return collect(samples, lambda sample: sample, name=f"thorax {split}", report=report, absent=absent)
+    return _counted("thorax", load, root, split, report, absent, options)
 
 
 THORAX = SetCard(
@@ -67,9 +65,7 @@ def load_tissue(
     """
     from ..phantoms.tissue_set import load_tissue as load
 
-    check_options("tissue", load, options)
-    samples = load(root, split, **options)
-    return collect(samples, lambda sample: sample, name=f"tissue {split}", report=report, absent=absent)
+    return _counted("tissue", load, root, split, report, absent, options)
 
 
 TISSUE = SetCard(
@@ -82,6 +78,21 @@ TISSUE = SetCard(
     kinds=("choice", "closed", "open", "box", "number", "report"),
     load=load_tissue,
 )
+
+
+def _counted(
+    name: str,
+    load: Callable[..., Iterator[Sample]],
+    root: Path | str,
+    split: str,
+    report: LoadReport | None,
+    absent: Absent,
+    options: Mapping[str, Any],
+) -> Iterator[Sample]:
+    """Give what a phantom's loader gives, its options checked and its samples counted as those of any set."""
+    check_options(name, load, options)
+    samples = load(root, split, **options)
+    return collect(samples, lambda sample: sample, name=f"{name} {split}", report=report, absent=absent)
 
 
 def make_phantom(name: str, root: Path | str, **options: Any) -> Path:
