@@ -12,18 +12,8 @@ import yaml
 from pydantic import ValidationError
 
 from medvlm.files import write_whole
-from medvlm.settings import (
-    ContrastiveStage,
-    DataSettings,
-    EvaluateSettings,
-    GRPOStage,
-    ModelSettings,
-    PartSettings,
-    Recipe,
-    Settings,
-    SFTStage,
-    TrainerSettings,
-)
+from medvlm.settings import DataSettings, EvaluateSettings, ModelSettings, PartSettings, Recipe, TrainerSettings
+from medvlm.stages import ContrastiveStage, GRPOStage, Settings, SFTStage
 
 
 def find_recipe(name: str | Path) -> Path:

@@ -24,7 +24,8 @@ from medvlm.models import build_vlm, load_vlm, train_tokenizer
 from medvlm.models.native import NativeProcessor, check_runs
 from medvlm.models.parts import add_lora, freeze
 from medvlm.recipes import RECIPES
-from medvlm.settings import DataSettings, ModelSettings, Recipe, Stage
+from medvlm.settings import DataSettings, ModelSettings, Recipe
+from medvlm.stages import Stage
 from medvlm.study import ImageRef, Sample
 
 

@@ -15,7 +15,8 @@ from medvlm.datamodules.sets import SETS
 from medvlm.evaluation.protocols import get_protocol
 from medvlm.identity import DISCLAIMER, PHANTOM_SETS
 from medvlm.models.encoders.known import KNOWN
-from medvlm.settings import ContrastiveStage, ModelSettings, Recipe
+from medvlm.settings import ModelSettings, Recipe
+from medvlm.stages import ContrastiveStage
 from medvlm.training.checks import protocol_name
 
 CARD_FILE = "README.md"

@@ -8,7 +8,8 @@ from typing import Any
 from medvlm.evaluation.protocols import get_protocol
 from medvlm.generation.prompts import Prompter, reference_text, user_text
 from medvlm.heads import text_ids
-from medvlm.settings import AnyStage, ContrastiveStage, GRPOStage, Recipe, SFTStage, Stage
+from medvlm.settings import Recipe
+from medvlm.stages import AnyStage, ContrastiveStage, GRPOStage, SFTStage, Stage
 from medvlm.study import Sample, SampleError
 from medvlm.training.contrastive import report_of
 from medvlm.training.rewards import find_reward

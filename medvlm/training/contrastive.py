@@ -38,7 +38,7 @@ Loss = Literal["clip", "siglip", "soft"]
 
 @dataclass(frozen=True, slots=True)
 class ContrastiveOptions:
-    """What is compared, and how; see ``medvlm.settings.ContrastiveStage``."""
+    """What is compared, and how; see ``medvlm.stages.ContrastiveStage``."""
 
     loss: Loss = "clip"
     local: float = 0.0

@@ -17,7 +17,8 @@ from medvlm.models import MedVLMConfig
 from medvlm.models.native import FAMILIES
 from medvlm.models.parts import PARTS, count_parameters, part_of
 from medvlm.models.tokens import max_positions
-from medvlm.settings import AnyStage, GRPOStage, Recipe, SFTStage
+from medvlm.settings import Recipe
+from medvlm.stages import AnyStage, GRPOStage, SFTStage
 from medvlm.study import Sample
 from medvlm.training.build import phantom_root, prepare_parts, stage_data
 from medvlm.training.checks import check_rewards

@@ -19,7 +19,8 @@ from medvlm.evaluation.statistics import Interval
 from medvlm.files import atomic_folder, write_whole
 from medvlm.generation.engine import Engine
 from medvlm.models import load_vlm
-from medvlm.settings import AnyStage, ContrastiveStage, GRPOStage, Recipe, SFTStage
+from medvlm.settings import Recipe
+from medvlm.stages import AnyStage, ContrastiveStage, GRPOStage, SFTStage
 from medvlm.study import ImageRef
 from medvlm.training.card import CARD_FILE, model_card
 from medvlm.training.checks import protocol_name

@@ -42,7 +42,7 @@ from medvlm.training.rollouts import Rollout, RolloutLog, health
 
 @dataclass(frozen=True, slots=True)
 class GRPOOptions:
-    """The numbers of the algorithm; see ``medvlm.settings.GRPOStage``."""
+    """The numbers of the algorithm; see ``medvlm.stages.GRPOStage``."""
 
     group: int = 8
     temperature: float = 1.0

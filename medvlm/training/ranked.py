@@ -13,7 +13,7 @@ from torch import Tensor
 from medvlm.descriptors import DESCRIPTORS, NAMES
 from medvlm.evaluation.labeler import FINDINGS, label_report
 from medvlm.evaluation.ranking import auroc, recall_at
-from medvlm.settings import Stage
+from medvlm.stages import Stage
 from medvlm.study import Sample
 from medvlm.training.run import Run
 from medvlm.zeroshot import Aligned

@@ -31,7 +31,8 @@ from medvlm.files import atomic_folder, write_whole
 from medvlm.models import load_vlm
 from medvlm.models.merge import merge_lora
 from medvlm.models.tokens import max_positions
-from medvlm.settings import AnyStage, ContrastiveStage, DataSettings, Recipe, SFTStage, Stage
+from medvlm.settings import DataSettings, Recipe
+from medvlm.stages import AnyStage, ContrastiveStage, SFTStage, Stage
 from medvlm.training.build import Collate, build_model, data_root, prepare_parts, set_texts, stage_data
 from medvlm.training.card import CARD_FILE, model_card
 from medvlm.training.checkpoint import latest_checkpoint

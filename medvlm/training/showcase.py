@@ -15,7 +15,8 @@ from medvlm.evaluation.records import Record, read_records
 from medvlm.identity import PHANTOM_SETS
 from medvlm.intensity import choose_recipe
 from medvlm.recipes import default_recipes
-from medvlm.settings import GRPOStage, Recipe, Stage
+from medvlm.settings import Recipe
+from medvlm.stages import GRPOStage, Stage
 from medvlm.study import ImageRef
 from medvlm.training.rewards import find_reward
 from medvlm.training.trainer import read_metrics

@@ -15,7 +15,8 @@ import torch
 from lightning.pytorch.callbacks import Callback, RichProgressBar
 from lightning.pytorch.loggers import CSVLogger, Logger, TensorBoardLogger
 
-from medvlm.settings import Recipe, Stage
+from medvlm.settings import Recipe
+from medvlm.stages import Stage
 from medvlm.study import need
 from medvlm.training.checkpoint import SafeCheckpointIO
 

@@ -11,7 +11,8 @@ from pydantic import ValidationError
 
 from medvlm import config as module
 from medvlm.config import find_recipe, list_recipes, load_config, save_config
-from medvlm.settings import GRPOStage, Recipe, SFTStage
+from medvlm.settings import Recipe
+from medvlm.stages import GRPOStage, SFTStage
 
 RECIPES = sorted((Path(__file__).parents[2] / "configs").glob("*.yaml"))
 TEXT = """

@@ -13,7 +13,8 @@ from safetensors.torch import load_file
 
 from medvlm.config import load_config
 from medvlm.heads import FILE
-from medvlm.settings import ContrastiveStage, Recipe
+from medvlm.settings import Recipe
+from medvlm.stages import ContrastiveStage
 from medvlm.study import SampleError
 from medvlm.training.dryrun import dry_run
 from medvlm.training.finish import run_recipe

@@ -9,7 +9,8 @@ import pytest
 
 from medvlm.generation.engine import Ask
 from medvlm.generation.prompts import Prompter, reference_text
-from medvlm.settings import GRPOStage, ModelSettings, SFTStage
+from medvlm.settings import ModelSettings
+from medvlm.stages import GRPOStage, SFTStage
 from medvlm.study import Sample, SampleError, WeightsError
 from medvlm.training import build
 from medvlm.training.checks import check_samples

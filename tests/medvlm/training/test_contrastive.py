@@ -122,7 +122,7 @@ def test_a_study_without_a_report_or_an_image_is_named(tiny: Any, studies: list[
 
 
 def stage() -> Any:
-    from medvlm.settings import ContrastiveStage
+    from medvlm.stages import ContrastiveStage
 
     return ContrastiveStage(name="align", objective="contrastive")
 
