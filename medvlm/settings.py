@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, get_args
 
 from pydantic import Field, model_validator
 
-from medvlm.stages import AnyStage, FolderName, Settings
+from medvlm.stages import AnyStage, Baseline, FolderName, Settings
 from medvlm.study import Repair
 
 TAKEN = ("init", "model")  # folders of a run that are no stage's
@@ -114,9 +114,7 @@ class EvaluateSettings(Settings):
     batch: Annotated[int, Field(ge=1)] = 64
     """Images answered together."""
     max_new_tokens: Annotated[int, Field(ge=1)] = 64
-    baselines: list[Literal["majority", "blank", "shuffled"]] = Field(
-        default_factory=lambda: ["majority", "blank", "shuffled"]
-    )
+    baselines: list[Baseline] = Field(default_factory=lambda: list(get_args(Baseline)))
     protocol: str | None = None
     """Protocol by name; None takes the one of the set."""
 

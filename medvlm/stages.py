@@ -7,6 +7,7 @@ from typing import Annotated, Any, Literal
 from pydantic import BaseModel, ConfigDict, Field
 
 FolderName = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]*$")]
+Baseline = Literal["majority", "blank", "shuffled"]
 
 
 class Settings(BaseModel):
@@ -45,7 +46,7 @@ class Stage(Settings):
     """Whether the stage's model is scored on the test split."""
     protocol: str | None = None
     """Protocol by name; None takes that of the evaluate section."""
-    baselines: list[Literal["majority", "blank", "shuffled"]] | None = None
+    baselines: list[Baseline] | None = None
     """What else is scored beside it; None takes those of the evaluate section."""
 
 
