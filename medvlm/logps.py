@@ -14,7 +14,7 @@ from torch import Tensor
 from torch.utils.checkpoint import checkpoint
 
 from medvlm.models.native import BARE_HEADS
-from medvlm.tree import Rows, visible
+from medvlm.rows import Rows, visible
 
 CHUNK_TOKENS, CHUNK_SCORES = 256, 1 << 21
 """Tokens that go through the head together: as many as give this many scores, but never fewer than this."""

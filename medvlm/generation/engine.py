@@ -13,8 +13,9 @@ from medvlm.generation.prompts import Prompter
 from medvlm.generation.sampling import Completion, sample
 from medvlm.logps import branch_logps, unwrap
 from medvlm.models.native import NativeProcessor
+from medvlm.rows import pack
 from medvlm.study import Sample
-from medvlm.tree import Tree, pack
+from medvlm.tree import Tree
 
 
 @dataclass(frozen=True, slots=True)

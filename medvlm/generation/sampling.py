@@ -17,7 +17,8 @@ from torch import Tensor
 
 from medvlm.generation.cache import RowCache
 from medvlm.logps import attention_masks, decoder_inputs, logits, sliding_window, unwrap
-from medvlm.tree import Rows, Tree, ancestry, pack, visible
+from medvlm.rows import Rows, ancestry, pack, visible
+from medvlm.tree import Tree
 
 if TYPE_CHECKING:
     from medvlm.models.native.layout import Layout
@@ -88,7 +89,7 @@ def sample(
         banned: Tokens that are never drawn (image placeholders, padding).
         generator: Source of randomness, on the model's device.
         pad_id: Token for the padding of shorter rows.
-        layout: How the model places image tokens, see `medvlm.tree.pack`.
+        layout: How the model places image tokens, see `medvlm.rows.pack`.
 
     Returns:
         ``[tree][leaf][sample]``, in the order of ``trees`` and of their leaves.

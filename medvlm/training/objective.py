@@ -24,7 +24,8 @@ from torch import Tensor
 from medvlm.generation.engine import Ask, encode_images
 from medvlm.generation.prompts import Prompter
 from medvlm.logps import branch_logps
-from medvlm.tree import Rows, Tree, pack
+from medvlm.rows import Rows, pack
+from medvlm.tree import Tree
 
 
 @dataclass(slots=True)

@@ -10,7 +10,8 @@ from torch import Tensor
 from transformers import AutoConfig, AutoModelForCausalLM
 
 from medvlm.logps import branch_logps
-from medvlm.tree import Tree, pack
+from medvlm.rows import pack
+from medvlm.tree import Tree
 
 SMALL: dict[str, Any] = {
     "vocab_size": 97,

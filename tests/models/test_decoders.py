@@ -14,8 +14,9 @@ from medvlm.logps import branch_logps
 from medvlm.models import MedVLMForConditionalGeneration, build_vlm, tiny_decoder, train_tokenizer
 from medvlm.models.parts import lora_targets
 from medvlm.models.tokenizer import add_placeholders, chat_template
+from medvlm.rows import pack
 from medvlm.study import WeightsError
-from medvlm.tree import Tree, pack
+from medvlm.tree import Tree
 
 DECODERS: dict[str, dict[str, Any]] = {
     "qwen2": {},

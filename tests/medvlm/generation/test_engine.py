@@ -11,8 +11,9 @@ import torch
 from medvlm.generation.engine import Ask, Engine, encode_images
 from medvlm.generation.prompts import Prompter, reference_text, user_text
 from medvlm.logps import branch_logps
+from medvlm.rows import pack
 from medvlm.study import ImageRef, Sample
-from medvlm.tree import Tree, pack
+from medvlm.tree import Tree
 
 IMAGE = (ImageRef(Path("a.png")),)
 

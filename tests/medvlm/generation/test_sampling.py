@@ -10,7 +10,8 @@ from transformers import AutoConfig, AutoModelForCausalLM
 
 from medvlm.generation.sampling import sample
 from medvlm.logps import branch_logps
-from medvlm.tree import Tree, pack
+from medvlm.rows import pack
+from medvlm.tree import Tree
 
 KINDS: dict[str, dict[str, Any]] = {
     "qwen3": {},

@@ -12,7 +12,8 @@ from torch import Tensor
 from medvlm.generation.engine import encode_images
 from medvlm.generation.sampling import sample
 from medvlm.logps import branch_logps
-from medvlm.tree import Tree, pack
+from medvlm.rows import pack
+from medvlm.tree import Tree
 
 from .conftest import Native
 

@@ -12,7 +12,7 @@ from medvlm.generation.engine import Ask
 from medvlm.logps import branch_logps
 from medvlm.models import tiny_vlm
 from medvlm.models.parts import add_lora
-from medvlm.tree import pack
+from medvlm.rows import pack
 
 
 def adapt(model: Any) -> None:
