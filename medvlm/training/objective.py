@@ -24,6 +24,7 @@ from torch import Tensor
 from medvlm.generation.engine import Ask, encode_images
 from medvlm.generation.prompts import Prompter
 from medvlm.logps import branch_logps
+from medvlm.ranks import gather_rows
 from medvlm.rows import Rows, pack
 from medvlm.tree import Tree
 
@@ -192,6 +193,18 @@ class Objective(lightning.LightningModule):
             micros[-1].trees.append(tree)
             micros[-1].images.extend(images[index])
         return micros
+
+    def gather(self, values: Tensor) -> tuple[Tensor, slice]:
+        """Rows of all processes in the order of the batch, and which of them are this one's.
+
+        Statistics over a batch (advantages by the batch's deviation, whitening) are those of the whole batch:
+        ``rows, own = self.gather(values)``, then ``whiten(rows)[own]``. Every process must call it, with any number of
+        rows. A group is never divided: a question's completions stay in one process.
+
+        Args:
+            values: ``(N, ...)``, one row a completion (or token) of this process.
+        """
+        return gather_rows(values)
 
     def _global_counts(self, counts: Mapping[str, float]) -> dict[str, float]:
         """Counts over all ranks, per rank: the gradients of ranks are averaged, the token mean is over all of them."""
