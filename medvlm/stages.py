@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 FolderName = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]*$")]
 Baseline = Literal["majority", "blank", "shuffled"]
@@ -58,6 +58,46 @@ class SFTStage(Stage):
     """Whether to imitate the answers mined from reports instead of the verified ones."""
 
 
+class RewardTerm(Settings):
+    """What a recipe may say of one reward beside its weight."""
+
+    model_config = ConfigDict(serialize_by_alias=True, validate_by_name=True, validate_by_alias=True)
+
+    weight: float = 1.0
+    gate: str | None = None
+    """Another reward of the stage: where it earns nothing (0 or less), this one earns nothing either."""
+    starts: Annotated[int, Field(ge=0, alias="from")] = 0
+    """The first batch in which it counts."""
+    until: Annotated[int, Field(ge=1)] | None = None
+    """The batch at which its weight has become ``to``, in a straight line from ``from``."""
+    to: float | None = None
+    options: dict[str, Any] = {}
+    """Keyword arguments of the reward function."""
+
+    @model_validator(mode="after")
+    def _check(self) -> RewardTerm:
+        if (self.until is None) != (self.to is None):
+            raise ValueError("a weight that changes needs both `until` (the batch) and `to` (the weight from then on)")
+        if self.until is not None and self.until <= self.starts:
+            raise ValueError(f"`until` ({self.until}) must come after `from` ({self.starts})")
+        return self
+
+    def weight_at(self, step: int) -> float:
+        """The weight at a batch, counted from 0.
+
+        Examples:
+            >>> term = RewardTerm.model_validate({"weight": 1, "from": 10, "until": 20, "to": 0.5})
+            >>> [term.weight_at(step) for step in (0, 10, 15, 99)]
+            [0.0, 1.0, 0.75, 0.5]
+        """
+        if step < self.starts:
+            return 0.0
+        if self.until is None or self.to is None:
+            return self.weight
+        share = min((step - self.starts) / (self.until - self.starts), 1.0)
+        return self.weight + share * (self.to - self.weight)
+
+
 class GRPOStage(Stage):
     """Group relative policy optimisation on verified answers."""
 
@@ -66,8 +106,10 @@ class GRPOStage(Stage):
     """Completions a question (G)."""
     temperature: Annotated[float, Field(gt=0)] = 1.0
     max_new_tokens: Annotated[int, Field(ge=1)] = 64
-    rewards: dict[str, float] = {"accuracy": 1.0, "format": 0.1}
-    """Weight of each reward, by name or ``package.module:function``."""
+    rewards: dict[str, float | RewardTerm] = {"accuracy": 1.0, "format": 0.1}
+    """Weight of each reward, by name or ``package.module:function``; or its weight, gate, schedule and options."""
+    on_reward_error: Literal["stop", "skip"] = "stop"
+    """Whether a reward that fails ends the run, or its completion is left out and counted."""
     scale: Literal["group", "batch", "none"] = "group"
     """What centred rewards are divided by."""
     aggregate: Literal["token", "sequence", "constant"] = "token"

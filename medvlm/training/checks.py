@@ -12,7 +12,7 @@ from medvlm.settings import Recipe
 from medvlm.stages import AnyStage, ContrastiveStage, GRPOStage, SFTStage, Stage
 from medvlm.study import Sample, SampleError
 from medvlm.training.contrastive import report_of
-from medvlm.training.rewards import find_reward
+from medvlm.training.rewards.scoring import RewardSet
 
 SLACK = 64  # bytes by which the text around one question may differ from that around another
 
@@ -21,11 +21,11 @@ def check_rewards(recipe: Recipe) -> None:
     """Find every reward that a stage names.
 
     Raises:
-        ValueError: If one does not exist.
+        ValueError: If one, its gate or one of its options does not exist.
     """
     for stage in recipe.stages:
-        for name in stage.rewards if isinstance(stage, GRPOStage) else ():
-            find_reward(name)
+        if isinstance(stage, GRPOStage):
+            RewardSet(stage.rewards)
 
 
 def check_protocols(recipe: Recipe) -> None:

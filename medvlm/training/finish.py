@@ -25,6 +25,7 @@ from medvlm.study import ImageRef
 from medvlm.training.card import CARD_FILE, model_card
 from medvlm.training.checks import protocol_name
 from medvlm.training.ranked import ranking_table, score_alignment
+from medvlm.training.rewards.scoring import term_of
 from medvlm.training.run import Run, prepare, train_stage
 from medvlm.training.showcase import write_showcase
 from medvlm.training.testing import test_loop
@@ -176,7 +177,7 @@ def notes(run: Run, summary: Mapping[str, Entry]) -> list[str]:
         if isinstance(stage, SFTStage) and stage.weak:
             lines.append(f"{stage.name}: {weak_labels(run, stage)}")
         if isinstance(stage, GRPOStage):
-            rewards = ", ".join(f"{name} x {weight:g}" for name, weight in stage.rewards.items())
+            rewards = ", ".join(f"{name} x {term_of(term).weight:g}" for name, term in stage.rewards.items())
             lines.append(f"{stage.name}: rewards {rewards}, computed against verified answers.")
     costs = [f"{name} {row['cpu_seconds']:.0f}" for name, row in summary.items() if "cpu_seconds" in row]
     if costs:

@@ -27,7 +27,6 @@ from medvlm.models.merge import can_switch_off
 from medvlm.training.losses import (
     Aggregate,
     Scale,
-    combine_rewards,
     denominator,
     group_advantages,
     policy_loss,
@@ -36,7 +35,7 @@ from medvlm.training.losses import (
 )
 from medvlm.training.members import Members, places
 from medvlm.training.objective import Micro, Objective
-from medvlm.training.rewards import find_reward
+from medvlm.training.rewards.scoring import RewardSet, reward_columns
 from medvlm.training.rollouts import Rollout, RolloutLog, health
 
 
@@ -63,7 +62,7 @@ class GRPO(Objective):
 
     Args:
         *args: See `Objective`.
-        rewards: Weight of each reward by name.
+        rewards: Weight of each reward by name, or the rewards themselves.
         options: The numbers of the algorithm.
         log: Where rollouts are written; None keeps none.
         **others: See `Objective`.
@@ -72,7 +71,7 @@ class GRPO(Objective):
     def __init__(
         self,
         *args: Any,
-        rewards: Mapping[str, float],
+        rewards: Mapping[str, float] | RewardSet,
         options: GRPOOptions | None = None,
         log: RolloutLog | None = None,
         **others: Any,
@@ -80,7 +79,7 @@ class GRPO(Objective):
         super().__init__(*args, **others)
         self.options = options or GRPOOptions()
         self.temperature = self.options.temperature  # of sampling: scores are compared as they were drawn
-        self.rewards = {name: (find_reward(name), weight) for name, weight in rewards.items()}
+        self.rewards = rewards if isinstance(rewards, RewardSet) else RewardSet(rewards)
         self.log_rollouts = log
         self.weights = {"rl": 1.0, "ref_kl": self.options.beta}
         self._seen: list[tuple[int, float, float, float]] = []  # tokens, entropy, clipped, gap of each micro-batch
@@ -92,7 +91,7 @@ class GRPO(Objective):
     def updates(self, batch: Sequence[Ask]) -> Iterator[tuple[list[Micro], Mapping[str, float]]]:
         """Roll out once, then ``mu`` steps on the same completions."""
         rollouts = self.roll_out(batch)
-        self.report(health(rollouts, self.options.group, tuple(self.rewards)))
+        self.report(health(rollouts, self.options.group, self.rewards.names) | self.rewards.measured)
         if self.log_rollouts is not None:
             self.log_rollouts.write(self.batches_done, rollouts)
         micros, counts = self.learn_from(batch, rollouts)
@@ -132,18 +131,10 @@ class GRPO(Objective):
     def _reward(self, rollouts: Sequence[Rollout]) -> None:
         """Fill in reward parts, reward and advantage of every rollout."""
         texts = [rollout.text for rollout in rollouts]
-        names = ("answer", "kind", "options", "categories", "extra")
-        columns = {name: [getattr(rollout.sample, name) for rollout in rollouts] for name in names}
-        parts = torch.full((len(rollouts), len(self.rewards)), torch.nan)
-        for index, (name, (reward, _)) in enumerate(self.rewards.items()):
-            values = reward(texts, **columns)
-            if len(values) != len(texts):
-                raise ValueError(f"Reward {name!r} returned {len(values)} values for {len(texts)} completions.")
-            parts[:, index] = torch.tensor([torch.nan if value is None else float(value) for value in values])
-        totals = combine_rewards(parts, [weight for _, weight in self.rewards.values()])
+        parts, totals = self.rewards.score(texts, reward_columns(rollouts), self.batches_done)
         advantages = group_advantages(totals, self.options.group, scale=self.options.scale)
         for rollout, row, total, advantage in zip(rollouts, parts, totals, advantages, strict=True):
-            rollout.parts = dict(zip(self.rewards, row.tolist(), strict=True))
+            rollout.parts = dict(zip(self.rewards.names, row.tolist(), strict=True))
             rollout.reward, rollout.advantage = float(total), float(advantage)
 
     def learn_from(self, batch: Sequence[Ask], rollouts: Sequence[Rollout]) -> tuple[list[Micro], dict[str, float]]:

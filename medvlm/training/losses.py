@@ -16,24 +16,6 @@ Scale = Literal["group", "batch", "none"]
 Aggregate = Literal["token", "sequence", "constant"]
 
 
-def combine_rewards(rewards: Tensor, weights: Sequence[float]) -> Tensor:
-    """Weighted sum over reward functions.
-
-    Args:
-        rewards: ``(B, F)``; NaN where a function does not apply, which is no zero: it is left out of the sum.
-        weights: One a function.
-
-    Returns:
-        ``(B,)``; NaN where no function applies.
-
-    Examples:
-        >>> combine_rewards(torch.tensor([[1.0, 0.5], [1.0, float("nan")]]), [1.0, 0.1])
-        tensor([1.0500, 1.0000])
-    """
-    total = torch.nansum(rewards * torch.tensor(weights, dtype=rewards.dtype), dim=1)
-    return total.masked_fill(rewards.isnan().all(dim=1), torch.nan)
-
-
 def group_advantages(rewards: Tensor, group: int, *, scale: Scale = "group", eps: float = 1e-4) -> Tensor:
     """How much better each completion is than its group.
 

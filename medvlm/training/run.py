@@ -40,6 +40,7 @@ from medvlm.training.checks import check_protocols, check_reports, check_rewards
 from medvlm.training.contrastive import Contrastive, ContrastiveOptions
 from medvlm.training.grpo import GRPO, GRPOOptions
 from medvlm.training.objective import Objective, Schedule
+from medvlm.training.rewards.scoring import RewardSet
 from medvlm.training.rollouts import RolloutLog
 from medvlm.training.sft import SFT
 from medvlm.training.trainer import build_trainer
@@ -189,8 +190,8 @@ def build_objective(recipe: Recipe, stage: AnyStage, model: Any, processor: Any,
         compared = ContrastiveOptions(**{name: getattr(stage, name) for name in ContrastiveOptions.__slots__})
         return Contrastive(model, processor, schedule, options=compared, **common)
     options = GRPOOptions(**{name: getattr(stage, name) for name in GRPOOptions.__slots__})
-    log = RolloutLog(folder / "rollouts")
-    return GRPO(model, processor, schedule, rewards=stage.rewards, options=options, log=log, **common)
+    log, rewards = RolloutLog(folder / "rollouts"), RewardSet(stage.rewards, on_error=stage.on_reward_error)
+    return GRPO(model, processor, schedule, rewards=rewards, options=options, log=log, **common)
 
 
 def start_folder(recipe: Recipe, stage: Stage) -> Path:

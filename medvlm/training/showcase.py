@@ -18,7 +18,7 @@ from medvlm.recipes import default_recipes
 from medvlm.settings import Recipe
 from medvlm.stages import GRPOStage, Stage
 from medvlm.study import ImageRef
-from medvlm.training.rewards import find_reward
+from medvlm.training.rewards.scoring import RewardSet
 from medvlm.training.trainer import read_metrics
 
 CURVES = ("loss", "reward", "reward/accuracy", "entropy", "length", "zero_variance", "truncated", "normal")
@@ -78,13 +78,10 @@ def reward_of(record: Record, stage: Stage) -> float | None:
     """What a GRPO stage would have paid for an answer; None for other stages, and where no reward applies."""
     if not isinstance(stage, GRPOStage):
         return None
-    columns = {name: [getattr(record, name)] for name in ("kind", "options", "categories")}
-    paid = []
-    for name, weight in stage.rewards.items():
-        (value,) = find_reward(name)([record.text], answer=[record.reference], extra=[{}], **columns)
-        if value is not None:
-            paid.append(weight * value)
-    return sum(paid) if record.correct is not None and paid else None
+    columns = {name: [getattr(record, name)] for name in ("id", "kind", "question", "options", "categories")}
+    columns |= {"answer": [record.reference], "extra": [{}]}
+    _, (total,) = RewardSet(stage.rewards, on_error="skip").score([record.text], columns, stage.steps)
+    return None if record.correct is None or total.isnan() else float(total)
 
 
 def _examples(path: Path, images: Mapping[str, Sequence[ImageRef]], stage: Stage) -> Iterator[Example]:

@@ -12,7 +12,6 @@ import torch
 from torch import Tensor
 
 from medvlm.training.losses import (
-    combine_rewards,
     denominator,
     group_advantages,
     policy_loss,
@@ -28,15 +27,6 @@ LOSS_TYPES = {"token": "dapo", "sequence": "grpo", "constant": "dr_grpo"}
 
 def rewards(*values: float) -> Tensor:
     return torch.tensor(values, dtype=torch.float64)
-
-
-# --- rewards ---------------------------------------------------------------------------------------------------------
-
-
-def test_rewards_are_summed_by_weight_and_none_is_no_zero() -> None:
-    parts = torch.tensor([[1.0, 0.5], [NAN, 0.5], [0.0, NAN], [NAN, NAN]])
-    # 2*1 + 3*.5 = 3.5; 3*.5 = 1.5; 2*0 = 0; nothing applies
-    np.testing.assert_allclose(combine_rewards(parts, [2.0, 3.0]).numpy(), [3.5, 1.5, 0.0, NAN])
 
 
 # --- advantages ------------------------------------------------------------------------------------------------------
