@@ -173,10 +173,7 @@ def finding_f1(predictions: Sequence[str], references: Sequence[str], *, uncerta
         [0.6666666666666666, 0.5]
     """
     given, wanted = _pairs(predictions, references)
-    totals = {label: [0, 0, 0] for label in FINDINGS}
-    for text, target in zip(given, wanted, strict=True):
-        for label, counts in finding_counts(text, target, uncertain=uncertain).items():
-            totals[label] = [a + b for a, b in zip(totals[label], counts, strict=True)]
+    totals = _finding_totals(given, wanted, uncertain)
     supported = {label: counts for label, counts in totals.items() if counts[0] + counts[2]}
     policy = f"positive:{'present+uncertain' if uncertain else 'present'}"
     micro = f1([sum(column) for column in zip(*totals.values(), strict=True)])
@@ -185,6 +182,42 @@ def finding_f1(predictions: Sequence[str], references: Sequence[str], *, uncerta
         Metric(f"rule_chexpert_micro_f1[{policy}]", micro, len(given)),
         Metric(f"rule_chexpert_macro_f1[{policy}|{len(supported)} labels with support]", macro, len(given)),
     ]
+
+
+def hallucinated_findings(
+    predictions: Sequence[str], references: Sequence[str], *, uncertain: bool = False
+) -> list[Metric]:
+    """Share of the findings called present that are not present in the reference, over all reports; lower is better.
+
+    It is 1 minus the micro precision, and 0 where nothing is called present: read it beside `finding_f1`, for a report
+    that names nothing hallucinates nothing.
+
+    Args:
+        predictions: One report a study; an empty one counts as saying nothing.
+        references: The report wanted for each.
+        uncertain: Whether an uncertain finding counts as present.
+
+    Raises:
+        ValueError: If there is nothing to score, or the counts differ.
+
+    Examples:
+        >>> hallucinated_findings(["Large effusion. Cardiomegaly."], ["Large effusion. No cardiomegaly."])[0].value
+        0.5
+    """
+    given, wanted = _pairs(predictions, references)
+    hits, extra, _ = (sum(column) for column in zip(*_finding_totals(given, wanted, uncertain).values(), strict=True))
+    policy = f"positive:{'present+uncertain' if uncertain else 'present'}"
+    value = extra / (hits + extra) if hits + extra else 0.0
+    return [Metric(f"rule_chexpert_hallucinated[{policy}]", value, len(given))]
+
+
+def _finding_totals(given: Sequence[str], wanted: Sequence[str], uncertain: bool) -> dict[str, list[int]]:
+    """`finding_counts` of each finding, summed over reports."""
+    totals = {label: [0, 0, 0] for label in FINDINGS}
+    for text, target in zip(given, wanted, strict=True):
+        for label, counts in finding_counts(text, target, uncertain=uncertain).items():
+            totals[label] = [a + b for a, b in zip(totals[label], counts, strict=True)]
+    return totals
 
 
 def f1(counts: Sequence[int]) -> float:

@@ -19,7 +19,7 @@ RULES: Mapping[AnswerKind, str] = {
     "choice": "letter equals the reference option's",
     "closed": "yes or no equal, or normalised text equal",
     "open": "normalised text equal; token F1 and token recall beside it",
-    "report": "rule_chexpert F1, BLEU and ROUGE-L over the corpus; no accuracy",
+    "report": "rule_chexpert F1 and hallucinated findings, BLEU and ROUGE-L over the corpus; no accuracy",
     "box": "IoU >= 0.5",
     "number": "equal count, or within 5 % in the reference's unit",
 }

@@ -9,7 +9,7 @@ from dataclasses import asdict, dataclass, replace
 from functools import partial
 from typing import Any
 
-from medvlm.evaluation.metrics import Metric, bleu, finding_f1, rouge_l
+from medvlm.evaluation.metrics import Metric, bleu, finding_f1, hallucinated_findings, rouge_l
 from medvlm.evaluation.protocols import Protocol
 from medvlm.evaluation.records import Record
 from medvlm.evaluation.statistics import Difference, Interval, mean_interval, paired_difference, ratio_interval
@@ -173,7 +173,9 @@ def _kind_rows(records: Sequence[Record], protocol: Protocol, seed: int) -> list
     for kind in sorted({record.kind for record in records}):
         part = [record for record in records if record.kind == kind]
         if kind == "report":
-            rows += [Row(kind, "rule_chexpert_micro_f1", _report_f1(part, seed))] if protocol.chest else []
+            if protocol.chest:
+                rows.append(Row(kind, "rule_chexpert_micro_f1", _report_f1(part, seed)))
+                rows.append(Row(kind, "rule_chexpert_hallucinated", _hallucinated(part, seed)))
             continue
         rows.append(Row(kind, "accuracy", _accuracy(part, seed)))
         rows += [Row(kind, name, _mean(part, partial(_named, name), seed)) for name in _PER_KIND.get(kind, ())]
@@ -194,6 +196,16 @@ def _report_f1(records: Sequence[Record], seed: int) -> Interval:
     return ratio_interval(above, below, clusters, seed=seed)
 
 
+def _hallucinated(records: Sequence[Record], seed: int) -> Interval:
+    """Share of the findings named that the reference does not have; 0 where none is named."""
+    clusters = [record.cluster for record in records]
+    extra = [record.scores["extra"] for record in records]
+    named = [record.scores["hits"] + record.scores["extra"] for record in records]
+    if not any(named):
+        return mean_interval([0.0] * len(records), clusters, seed=seed)
+    return ratio_interval(extra, named, clusters, seed=seed)
+
+
 def _category_rows(records: Sequence[Record], protocol: Protocol, seed: int) -> list[Row]:
     names = protocol.breakdown
     if names is None:
@@ -212,7 +224,10 @@ def _corpus(records: Sequence[Record], protocol: Protocol) -> tuple[list[Metric]
     if not reports:
         return [], []
     given, wanted = [record.value or "" for record in reports], [record.reference for record in reports]
-    metrics, notes = finding_f1(given, wanted) if protocol.chest else [], []
+    metrics: list[Metric] = []
+    notes: list[str] = []
+    if protocol.chest:
+        metrics = finding_f1(given, wanted) + hallucinated_findings(given, wanted)
     for metric in (bleu, rouge_l):
         try:
             metrics.append(metric(given, wanted))

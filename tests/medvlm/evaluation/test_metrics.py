@@ -103,6 +103,18 @@ def test_finding_f1_by_hand() -> None:
     assert micro.name.startswith("rule_chexpert_micro_f1[positive:present")
 
 
+def test_hallucinated_findings_by_hand() -> None:
+    """Named: effusion, cardiomegaly, pneumothorax, edema; the second and the last are not in the references."""
+    given = ["Large effusion. Cardiomegaly.", "No effusion.", "Pneumothorax. Pulmonary edema."]
+    wanted = ["Large effusion.", "Small effusion.", "Pneumothorax. Possible edema."]
+    (metric,) = metrics.hallucinated_findings(given, wanted)
+    assert (metric.value, metric.n) == (0.5, 3)
+    assert metrics.hallucinated_findings(given, wanted, uncertain=True)[0].value == 0.25
+    assert metrics.hallucinated_findings(["", "No effusion."], ["Effusion.", "Clear lungs."])[0].value == 0.0
+    with pytest.raises(ValueError, match="as many"):
+        metrics.hallucinated_findings(["Edema."], [])
+
+
 def test_uncertain_findings_count_when_asked() -> None:
     assert metrics.finding_f1(["Possible pneumonia."], ["Pneumonia."])[0].value == 0.0
     assert metrics.finding_f1(["Possible pneumonia."], ["Pneumonia."], uncertain=True)[0].value == 1.0

@@ -53,7 +53,23 @@ def test_reports_have_metrics_of_the_corpus_and_no_accuracy() -> None:
     assert score.accuracy is None
     assert row(score, "report", "rule_chexpert_micro_f1") == pytest.approx(2 / 3)
     names = [metric.name.split("[")[0] for metric in score.corpus]
-    assert names == ["rule_chexpert_micro_f1", "rule_chexpert_macro_f1", "bleu", "rougeL_f1"]
+    assert row(score, "report", "rule_chexpert_hallucinated") == 0.0
+    assert names == [
+        "rule_chexpert_micro_f1",
+        "rule_chexpert_macro_f1",
+        "rule_chexpert_hallucinated",
+        "bleu",
+        "rougeL_f1",
+    ]
+
+
+def test_hallucinated_findings_are_counted_over_all_reports() -> None:
+    """Three findings are named over two reports, one of which the reference does not have."""
+    texts = ["Large effusion. Cardiomegaly.", "Effusion. No pneumothorax."]
+    score = score_records(records("report", texts, "Large effusion. No cardiomegaly."), OWN)
+    assert row(score, "report", "rule_chexpert_hallucinated") == pytest.approx(1 / 3)
+    named = {metric.name.split("[")[0]: metric.value for metric in score.corpus}
+    assert named["rule_chexpert_hallucinated"] == pytest.approx(1 / 3)
 
 
 def test_an_absent_metrics_package_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -63,12 +79,14 @@ def test_an_absent_metrics_package_is_said(monkeypatch: pytest.MonkeyPatch) -> N
     assert [metric.name.split("[")[0] for metric in score.corpus] == [
         "rule_chexpert_micro_f1",
         "rule_chexpert_macro_f1",
+        "rule_chexpert_hallucinated",
     ]
 
 
 def test_reports_without_findings_on_both_sides_agree() -> None:
     score = score_records(records("report", ["Clear lungs."], "Lungs are clear."), OWN)
     assert row(score, "report", "rule_chexpert_micro_f1") == 1.0
+    assert row(score, "report", "rule_chexpert_hallucinated") == 0.0
 
 
 def test_a_baseline_is_paired_question_by_question() -> None:
