@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from .anatomy import FIELD_MM, Map
 from .findings import Study
+from .scanner import PLAIN, Scanner
 from .scene import SOFT, Layer, Mask, Scene, build_scene, water_path
 
 MU_WATER = 0.0165
@@ -53,27 +54,37 @@ def box_of(mask: Mask) -> tuple[float, float, float, float]:
     return columns[0] / width, rows[0] / height, (columns[-1] + 1) / width, (rows[-1] + 1) / height
 
 
-def render_radiograph(study: Study, size: int = 128, *, noise: bool = True) -> Radiograph:
+def render_radiograph(study: Study, size: int = 128, *, noise: bool = True, scanner: Scanner = PLAIN) -> Radiograph:
     """Project a study to a radiograph of ``size`` x ``size`` pixels.
 
     Args:
         study: The virtual patient at one time.
         size: Pixels along each side, 32 or more.
         noise: Whether photons are counted (seeded by the study) or ideal.
+        scanner: What takes it.
     """
     if size < 32:
         raise ValueError(f"A radiograph has 32 or more pixels along each side, got size={size}.")
     scene = build_scene(study, size, size)
-    passed = np.exp(-MU_WATER * water_path(scene))
+    path, shadows, other = water_path(scene), scene.shadows, bool(scanner.changed())
+    if other:
+        path = scanner.bend(study, path, order=1)
+        shadows = {kind: scanner.bend(study, mask.astype(np.float32), order=0) > 0 for kind, mask in shadows.items()}
+    passed = np.exp(-MU_WATER * path)
+    if other:
+        passed = scanner.expose(study, passed)
+    quanta = QUANTA * (128 / size) ** 2 * scanner.exposure
     if noise:
-        quanta = QUANTA * (128 / size) ** 2
         grains = study.rng(1).standard_normal(passed.shape, dtype=np.float32)
         if study.hardness.noise != 1:
             grains *= np.float32(study.hardness.noise)
-        passed = np.maximum(passed + grains * np.sqrt(passed / quanta), 0.5 / quanta)
+        passed = passed + grains * np.sqrt(passed / quanta)
+    if noise or other:  # no photon behind a shutter has no logarithm
+        passed = np.maximum(passed, 0.5 / quanta)
     stored = np.clip(-np.log(passed) * (4095 / OPAQUE), 0, 4095)
-    boxes = {kind: box_of(mask) for kind, mask in scene.shadows.items()}
-    return Radiograph(np.rint(stored).astype(np.uint16), scene.shadows, boxes)
+    stored = scanner.stored(stored) if other else stored
+    boxes = {kind: box_of(mask) for kind, mask in shadows.items()}
+    return Radiograph(np.rint(stored).astype(np.uint16), shadows, boxes)
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,11 +115,8 @@ def render_volume(study: Study, shape: tuple[int, int, int] = (32, 64, 64), *, n
     depth, height, width = shape
     scene = build_scene(study, depth, width)
     y = _depths(height)
-    density = np.zeros(shape, dtype=np.float32)
-    for layer in (*scene.outer, scene.cavity, *scene.inner):
-        _paint(density, layer, y)
-    masks = {kind: _voxels(scene, kind, y) for kind in scene.shadows}
-    units = (density - 1) * 1000
+    masks = {kind: voxels(scene, kind, y) for kind in scene.shadows}
+    units = (painted(scene, y) - 1) * 1000
     if noise:
         units += study.rng(2).standard_normal(shape, dtype=np.float32) * (noise * study.hardness.noise)
     values = np.clip(np.rint(units), -1024, 3071).astype(np.int16)[::-1]
@@ -126,13 +134,27 @@ def _inside(layer: Layer, y: Map) -> Mask:
     return np.asarray((depth >= layer.lo[:, None, :]) & (depth < layer.hi[:, None, :]))
 
 
+def painted(scene: Scene, y: Map) -> Map:
+    """Density of each voxel (row, y, column) relative to water.
+
+    Args:
+        scene: The study.
+        y: Depths of the planes in millimetres.
+    """
+    rows, columns = scene.cavity.lo.shape
+    density = np.zeros((rows, len(y), columns), dtype=np.float32)
+    for layer in (*scene.outer, scene.cavity, *scene.inner):
+        _paint(density, layer, y)
+    return density
+
+
 def _paint(density: Map, layer: Layer, y: Map) -> None:
     values = np.broadcast_to(np.asarray(layer.density, dtype=np.float32), layer.lo.shape)[:, None, :]
     np.copyto(density, values, where=_inside(layer, y))
 
 
-def _voxels(scene: Scene, kind: str, y: Map) -> Mask:
-    """Voxels of one finding: its own layer, or the part of the cavity or heart that its silhouette covers."""
+def voxels(scene: Scene, kind: str, y: Map) -> Mask:
+    """Voxels (row, y, column) of a finding: its own layer, or the part of cavity or heart that its silhouette covers."""
     shadow = scene.shadows[kind][:, None, :]
     if kind == "pneumothorax":
         return _inside(scene.cavity, y) & ~_inside(scene.inner[0], y) & shadow

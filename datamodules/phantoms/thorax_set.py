@@ -47,7 +47,7 @@ class _Wanted:
         kinds = bool(self.kinds) and set(self.kinds) <= set(KINDS_OF_ANSWER)
         for good, what, expected in (
             (self.split in ("train", "validate", "test"), "split", "train, validate or test"),
-            (self.modality in ("cr", "ct", "nifti"), "modality", "cr, ct or nifti"),
+            (self.modality in ("cr", "ct", "nifti", "slice"), "modality", "cr, ct, nifti or slice"),
             (share or self.miner in MINERS, "miner", "crude, fair, exact or a share from 0 to 1"),
             (kinds, "kinds", f"some of {', '.join(KINDS_OF_ANSWER)}"),
             (self.pool in (None, "sft", "rl"), "pool", "sft, rl or None"),
@@ -64,11 +64,12 @@ class _Wanted:
         """The image of a study in the wanted form."""
         files = record["files"]
         if self.modality not in files:
+            make = "slice" if self.modality == "slice" else "both"
             raise SampleError(
-                f"{self.root} has no {self.modality!r} files, only {', '.join(files)}: make it with modality='both'."
+                f"{self.root} has no {self.modality!r} files, only {', '.join(files)}: make it with modality={make!r}."
             )
         modality = "CT" if self.modality == "nifti" else None
-        return ImageRef(self.root / files[self.modality], volume=self.modality != "cr", modality=modality)
+        return ImageRef(self.root / files[self.modality], volume=self.modality in ("ct", "nifti"), modality=modality)
 
 
 def load_thorax(
@@ -87,7 +88,8 @@ def load_thorax(
     Args:
         root: A folder that ``make_thorax`` wrote.
         split: ``train``, ``validate`` or ``test``; each virtual patient is in one of them.
-        modality: ``cr`` shows the radiograph, ``ct`` the DICOM series, ``nifti`` the same volume as NIfTI.
+        modality: ``cr`` shows the radiograph, ``ct`` the DICOM series, ``nifti`` the same volume as NIfTI,
+            ``slice`` a coronal slice of it.
         miner: Who made ``weak_answer`` from the report: ``crude`` (about 40 % wrong), ``fair``,
             ``exact`` (never wrong), or the share of studies (0 to 1) that ``crude`` read, the others being exact.
         kinds: Forms of answers: any of choice, closed, open, box, report.

@@ -22,6 +22,7 @@ from pydicom.uid import (
 from .anatomy import FIELD_MM
 from .findings import Study
 from .render import WINDOW, Radiograph, Volume
+from .slab import DEPTH_MM, THICK_MM, Slab
 
 NOTICE = "PHANTOM - NOT A PATIENT"
 _STAGES = ("20240102", "20240702")
@@ -155,6 +156,30 @@ def write_series(study: Study, volume: Volume, folder: Path) -> None:
         file.SliceLocation = f"{z + number * dz:.4f}"
         file.PixelData = plane.astype("<i2").tobytes()
         _save(file, folder / f"{number + 1:04d}.dcm")
+
+
+def write_slab(study: Study, slab: Slab, path: Path) -> None:
+    """Write a coronal slice as one CT Image Storage file.
+
+    Args:
+        study: Who is shown.
+        slab: Its pixels.
+        path: File to write.
+    """
+    file = copy.copy(_slice_template())
+    _identify(file, study, "slab", 1)
+    file.SeriesDescription = f"Chest CT coronal ({NOTICE})"
+    file.ImageType = ["DERIVED", "SECONDARY", "REFORMATTED", "AVERAGE"]
+    file.ImageOrientationPatient = ["1", "0", "0", "0", "0", "-1"]  # rows to the left, columns to the feet
+    file.FrameOfReferenceUID = uid_of(study, study.number, "frame")
+    file.Rows, file.Columns = slab.pixels.shape
+    pitch = FIELD_MM / slab.pixels.shape[0]
+    file.PixelSpacing, file.SliceThickness = [f"{pitch:.6f}"] * 2, f"{THICK_MM:g}"
+    edge = (FIELD_MM - pitch) / 2
+    file.ImagePositionPatient = [f"{-edge:.4f}", f"{DEPTH_MM:g}", f"{edge:.4f}"]
+    file.SeriesNumber, file.InstanceNumber = "3", "1"
+    file.PixelData = slab.pixels.astype("<i2").tobytes()
+    _save(file, path)
 
 
 def _corner(volume: Volume) -> tuple[float, float, float]:

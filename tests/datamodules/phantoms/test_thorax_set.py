@@ -163,7 +163,7 @@ def test_progress_counts_patients(tmp_path: Path) -> None:
     ("options", "words"),
     [
         ({"split": "dev"}, "train, validate or test"),
-        ({"modality": "mr"}, "cr, ct or nifti"),
+        ({"modality": "mr"}, "cr, ct, nifti or slice"),
         ({"miner": "perfect"}, "crude, fair, exact or a share"),
         ({"miner": 1.5}, "crude, fair, exact or a share"),
         ({"kinds": ("number",)}, "choice, closed, open, box, report"),

@@ -15,7 +15,8 @@ from pydicom.pixels.processing import apply_modality_lut, apply_voi_lut
 
 from medvlm.datamodules.phantoms.findings import Study, sample_patients
 from medvlm.datamodules.phantoms.render import WINDOW, render_radiograph, render_volume
-from medvlm.datamodules.phantoms.write import NOTICE, uid_of, write_nifti, write_radiograph, write_series
+from medvlm.datamodules.phantoms.slab import render_slab
+from medvlm.datamodules.phantoms.write import NOTICE, uid_of, write_nifti, write_radiograph, write_series, write_slab
 
 
 def _patient() -> tuple[Study, ...]:
@@ -108,7 +109,8 @@ def test_series_is_regular_and_in_hounsfield_units(study: Study, tmp_path: Path)
 def test_dciodvfy_finds_no_error(study: Study, tmp_path: Path) -> None:
     write_radiograph(study, render_radiograph(study, 64), tmp_path / "image.dcm")
     write_series(study, render_volume(study, (8, 16, 16)), tmp_path / "ct")
-    for path in (tmp_path / "image.dcm", *sorted((tmp_path / "ct").iterdir())[:2]):
+    write_slab(study, render_slab(study, 32), tmp_path / "slice.dcm")
+    for path in (tmp_path / "image.dcm", tmp_path / "slice.dcm", *sorted((tmp_path / "ct").iterdir())[:2]):
         said = _verify(path)
         assert "Error" not in said, said
         assert "Image" in said
