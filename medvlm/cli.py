@@ -15,6 +15,7 @@ VERBS = {
     "train": ("medvlm.training.command", "train a recipe: its stages, scores and page"),
     "evaluate": ("medvlm.evaluation.command", "score a model on a set, by its protocol"),
     "report": ("medvlm.reporting.command", "write reports for a folder of studies"),
+    "rollouts": ("medvlm.rollouts_command", "look at what a GRPO stage sampled"),
     "predict": ("medvlm.predict_command", "ask a model about an image"),
     "convert": ("medvlm.convert_command", "check, show, de-identify and audit data"),
 }

@@ -9,15 +9,41 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from statistics import fmean
-from typing import Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 from medvlm.files import atomic_file
-from medvlm.generation.sampling import Completion
 from medvlm.study import Sample
+
+if TYPE_CHECKING:
+    from medvlm.generation.sampling import Completion
 
 _NORMAL = re.compile(r"\b(normal|unremarkable|no (acute|focal|significant)|clear)\b", re.IGNORECASE)
 FEWEST_DISTINCT = 0.05
 MOST_NORMAL = 0.95
+
+
+class Sampled(Protocol):
+    """What `health` looks at: a completion just sampled, or one read from a log."""
+
+    @property
+    def text(self) -> str:
+        """What was written."""
+
+    @property
+    def length(self) -> int:
+        """Its tokens."""
+
+    @property
+    def finished(self) -> bool:
+        """Whether it ended by itself."""
+
+    @property
+    def parts(self) -> dict[str, float]:
+        """Each reward; NaN where it does not apply."""
+
+    @property
+    def reward(self) -> float:
+        """All of them together."""
 
 
 @dataclass(slots=True)
@@ -31,6 +57,16 @@ class Rollout:
     reward: float = math.nan
     advantage: float = 0.0
 
+    @property
+    def length(self) -> int:
+        """Tokens of the completion."""
+        return len(self.completion.tokens)
+
+    @property
+    def finished(self) -> bool:
+        """Whether it ended by itself."""
+        return self.completion.finished
+
     def record(self, step: int) -> dict[str, Any]:
         """What is kept on disk."""
         return {
@@ -42,8 +78,8 @@ class Rollout:
             "options": list(self.sample.options),
             "answer": self.sample.answer,
             "completion": self.text,
-            "tokens": len(self.completion.tokens),
-            "finished": self.completion.finished,
+            "tokens": self.length,
+            "finished": self.finished,
             "logp": sum(self.completion.logps),
             "parts": {name: None if math.isnan(value) else value for name, value in self.parts.items()},
             "reward": None if math.isnan(self.reward) else self.reward,
@@ -70,7 +106,7 @@ class RolloutLog:
         return path
 
 
-def health(rollouts: Sequence[Rollout], group: int, rewards: Sequence[str]) -> dict[str, float]:
+def health(rollouts: Sequence[Sampled], group: int, rewards: Sequence[str]) -> dict[str, float]:
     """Numbers of a step that show whether the policy learns or collapses.
 
     Args:
@@ -79,25 +115,41 @@ def health(rollouts: Sequence[Rollout], group: int, rewards: Sequence[str]) -> d
         rewards: Names of the reward parts.
 
     Returns:
-        Mean reward and parts, share of groups without variance (nothing to learn from), completion length of finished
-        answers, truncated share, share of distinct completions, share of completions that call the image normal, and
-        ``alarm`` (1 where one of the last two is past its limit).
+        Mean reward and parts, share of groups without variance (nothing to learn from) and, where there is an accuracy,
+        of groups that are right or wrong throughout, completion length of finished answers, truncated share, share of
+        distinct completions, share of completions that call the image normal, and ``alarm`` (1 where one of the last
+        two is past its limit).
     """
     values = [rollout.reward for rollout in rollouts if not math.isnan(rollout.reward)]
     groups = [rollouts[start : start + group] for start in range(0, len(rollouts), group)]
-    flat = sum(len({rollout.reward for rollout in part if not math.isnan(rollout.reward)}) < 2 for part in groups)
-    finished = [len(rollout.completion.tokens) for rollout in rollouts if rollout.completion.finished]
+    finished = [float(rollout.length) for rollout in rollouts if rollout.finished]
     distinct = len({rollout.text for rollout in rollouts}) / len(rollouts)
     normal = fmean(bool(_NORMAL.search(rollout.text)) for rollout in rollouts)
     return {
         "reward": fmean(values) if values else math.nan,
         **{f"reward/{name}": _mean([rollout.parts[name] for rollout in rollouts]) for name in rewards},
-        "zero_variance": flat / len(groups),
-        "length": _mean([float(size) for size in finished]),
+        "zero_variance": fmean(_flat(part) for part in groups),
+        **(_solved(groups) if "accuracy" in rewards else {}),
+        "length": _mean(finished),
         "truncated": 1 - len(finished) / len(rollouts),
         "distinct": distinct,
         "normal": normal,
         "alarm": float(distinct < FEWEST_DISTINCT or normal > MOST_NORMAL),
+    }
+
+
+def _flat(group: Sequence[Sampled]) -> bool:
+    """Whether all rewards of a group are equal."""
+    return len({rollout.reward for rollout in group if not math.isnan(rollout.reward)}) < 2
+
+
+def _solved(groups: Sequence[Sequence[Sampled]]) -> dict[str, float]:
+    """Shares of groups whose completions are all right, and all wrong; of groups to which accuracy applies."""
+    each = [{rollout.parts["accuracy"] for rollout in group} for group in groups]
+    known = [found for found in each if not any(math.isnan(value) for value in found)]
+    return {
+        "all_right": _mean([float(found == {1.0}) for found in known]),
+        "all_wrong": _mean([float(found == {0.0}) for found in known]),
     }
 
 

@@ -32,6 +32,8 @@ def test_health_by_hand() -> None:
         "reward": 0.75,
         "reward/accuracy": 0.75,
         "zero_variance": 0.5,  # the first of two groups
+        "all_right": 0.5,
+        "all_wrong": 0.0,
         "length": 6.0,  # (3 + 5 + 10) / 3
         "truncated": 0.25,
         "distinct": 0.75,
