@@ -154,7 +154,7 @@ def _paint(density: Map, layer: Layer, y: Map) -> None:
 
 
 def voxels(scene: Scene, kind: str, y: Map) -> Mask:
-    """Voxels (row, y, column) of a finding: its own layer, or the part of cavity or heart that its silhouette covers."""
+    """Voxels (row, y, column) of a finding: its own layer, or what of cavity or heart its silhouette covers."""
     shadow = scene.shadows[kind][:, None, :]
     if kind == "pneumothorax":
         return _inside(scene.cavity, y) & ~_inside(scene.inner[0], y) & shadow
