@@ -37,6 +37,18 @@ def _divide(group: list[Sample], most: int | None) -> list[list[Sample]]:
     return [group[low:high] for low, high in itertools.pairwise(edges)]
 
 
+def share(count: int, rank: int, world_size: int) -> range:
+    """Return the places that a process has of ``count``: neighbours, as many as the others' or one more or less.
+
+    The shares of all processes, one after another, are the whole.
+
+    Examples:
+        >>> [list(share(3, rank, 2)) for rank in (0, 1)], list(share(1, 0, 2))
+        ([[0], [1, 2]], [])
+    """
+    return range(count * rank // world_size, count * (rank + 1) // world_size)
+
+
 @dataclass
 class StepSampler:
     """An endless order of batches that depends on the seed and the step alone.
@@ -49,7 +61,7 @@ class StepSampler:
         batch_size: Items a step, over all ranks.
         seed: Which order.
         start_step: First step that iteration gives.
-        rank: This process; it gets every ``world_size``-th item of a batch.
+        rank: This process; it gets its `share` of a batch, which may be empty.
         world_size: Number of processes.
 
     Examples:
@@ -73,19 +85,21 @@ class StepSampler:
             raise ValueError(f"{self.n_items} items in batches of {self.batch_size}: expected at least one of each")
         if self.seed < 0 or self.start_step < 0:
             raise ValueError(f"seed {self.seed}, start_step {self.start_step}: expected numbers from 0")
-        if not 0 <= self.rank < self.world_size or self.batch_size % self.world_size:
-            raise ValueError(
-                f"rank {self.rank} of {self.world_size} with batch_size {self.batch_size}: "
-                "expected a rank below world_size and a batch size that divides by it"
-            )
+        if not 0 <= self.rank < self.world_size:
+            raise ValueError(f"rank {self.rank} of {self.world_size}: expected a rank below world_size")
 
     def draws(self, step: int) -> list[tuple[int, int]]:
         """Return the (epoch, index) pairs of a step that belong to this rank."""
-        first = step * self.batch_size
-        places = range(first + self.rank, first + self.batch_size, self.world_size)
         return [
-            (place // self.n_items, int(self.order(place // self.n_items)[place % self.n_items])) for place in places
+            (place // self.n_items, int(self.order(place // self.n_items)[place % self.n_items]))
+            for place in self.places(step)
         ]
+
+    def places(self, step: int) -> range:
+        """Return where this rank's items of a step stand in the endless order."""
+        first = step * self.batch_size
+        own = share(self.batch_size, self.rank, self.world_size)
+        return range(first + own.start, first + own.stop)
 
     def batch(self, step: int) -> list[int]:
         """Return the item indices of a step that belong to this rank."""

@@ -10,6 +10,7 @@ from typing import Any
 import lightning
 from torch.utils.data import DataLoader, Dataset
 
+from medvlm import ranks
 from medvlm.study import Sample
 
 from .batches import StepSampler, group_by_image
@@ -77,8 +78,8 @@ class StudyData(lightning.LightningDataModule):
         max_questions: int | None = None,
         num_workers: int = 0,
         seed: int = 0,
-        rank: int = 0,
-        world_size: int = 1,
+        rank: int | None = None,
+        world_size: int | None = None,
         options: Mapping[str, Any] | None = None,
         keep: Callable[[Sample], bool] | None = None,
         mixture: Mixture | None = None,
@@ -95,8 +96,8 @@ class StudyData(lightning.LightningDataModule):
             max_questions: Most questions of a group.
             num_workers: Worker processes of the loaders.
             seed: Order of training and choice of the validation share.
-            rank: This process.
-            world_size: Number of processes.
+            rank: This process; None asks the process group once batches are drawn.
+            world_size: Number of processes; None likewise.
             options: What the set itself takes.
             keep: Which training samples are drawn; all if None.
             mixture: Several sets instead of the one.
@@ -182,7 +183,9 @@ class StudyData(lightning.LightningDataModule):
         parts = self._parts()
         groups = Groups([group for found in parts.values() for group in found])
         step = self.start_step if start_step is None else start_step
-        place = {"seed": self.seed, "start_step": step, "rank": self.rank, "world_size": self.world_size}
+        rank = ranks.rank() if self.rank is None else self.rank
+        world = ranks.world_size() if self.world_size is None else self.world_size
+        place = {"seed": self.seed, "start_step": step, "rank": rank, "world_size": world}
         order: StepSampler | MixtureSampler
         if self.mixture is None:
             order = StepSampler(len(groups), self.batch_size, **place)

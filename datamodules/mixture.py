@@ -181,7 +181,7 @@ class MixtureSampler:
         batch_size: Items a step, over all ranks.
         seed: Which order.
         start_step: First step that a loader gives.
-        rank: This process; it gets every ``world_size``-th item of a batch.
+        rank: This process; see `StepSampler`.
         world_size: Number of processes.
     """
 
@@ -206,8 +206,7 @@ class MixtureSampler:
 
     def draws(self, step: int) -> list[tuple[int, int]]:
         """Return the (pass, item) pairs of a step that belong to this rank; ``pass`` counts how often a part came."""
-        places = range(step * self.batch_size + self.rank, (step + 1) * self.batch_size, self.world_size)
-        return [self._draw(*divmod(place, len(self._owners))) for place in places]
+        return [self._draw(*divmod(place, len(self._owners))) for place in self._epochs.places(step)]
 
     def _draw(self, epoch: int, place: int) -> tuple[int, int]:
         """Return what stands at a place of an epoch."""

@@ -43,16 +43,6 @@ def is_first() -> bool:
     return rank() == 0
 
 
-def share(count: int, rank: int, world_size: int) -> range:
-    """The places that a process has of ``count``: neighbours, as many as the others' or one more or less.
-
-    Examples:
-        >>> [list(share(3, rank, 2)) for rank in (0, 1)], list(share(1, 0, 2))
-        ([[0], [1, 2]], [])
-    """
-    return range(count * rank // world_size, count * (rank + 1) // world_size)
-
-
 def wait() -> None:
     """Go on once all processes are here."""
     if world_size() > 1:
