@@ -37,8 +37,8 @@ class ModelSettings(Settings):
     freeze: list[Literal["vision", "projector", "decoder"]] = Field(default_factory=list)
     """Parts that are not trained."""
     lora: dict[str, Any] | None = None
-    """``parts``, ``rank``, ``alpha``, ``dropout``, ``method`` (lora, dora, rslora, pissa), ``also_train``: adapters on
-    these parts, all else frozen; None: no adapters."""
+    """``parts``, ``rank``, ``alpha``, ``dropout``, ``method`` (lora, dora, rslora, pissa, adalora), ``also_train``:
+    adapters on these parts, all else frozen; None: no adapters."""
 
 
 class PartSettings(Settings):

@@ -11,6 +11,7 @@ from transformers import (
     AutoVideoProcessor,
 )
 
+from .adapters import add_lora, load_lora, save_lora
 from .blueprint import Blueprint, plan_source, plan_vlm
 from .build import build_vlm
 from .configuration import MedVLMConfig
@@ -19,7 +20,7 @@ from .encoders.volume_zoo import VolumeSpec, list_volume_encoders, register_volu
 from .image_processing import MedVLMImageProcessor, MedVLMVideoProcessor
 from .load import load_vlm, read_config
 from .modeling import MedVLMForConditionalGeneration, MedVLMModel
-from .parts import PARTS, add_lora, checkpoint_activations, count_parameters, freeze, load_lora, part_of, save_lora
+from .parts import PARTS, checkpoint_activations, count_parameters, freeze, part_of
 from .processing import MedVLMProcessor
 from .tiny import tiny_decoder, tiny_vlm
 from .tokenizer import train_tokenizer

@@ -11,8 +11,8 @@ from transformers.models.auto.modeling_auto import MODEL_FOR_IMAGE_TEXT_TO_TEXT_
 
 from medvlm.study import WeightsError
 
+from .adapters import load_lora
 from .native import wrap
-from .parts import load_lora
 from .processing import MedVLMProcessor
 from .weights import check_complete, check_source, explained
 

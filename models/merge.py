@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import torch
+from peft import LoraConfig
 from peft.tuners.tuners_utils import BaseTunerLayer
 from peft.utils.other import ModulesToSaveWrapper
 from torch import Tensor, nn
@@ -26,7 +27,8 @@ def has_adapter(model: nn.Module) -> bool:
 def can_switch_off(model: nn.Module) -> bool:
     """Whether the model has adapters, and without them is what it was: PiSSA takes a part of the weights with it."""
     peft: dict[str, Any] = getattr(model, "peft_config", {})
-    return has_adapter(model) and not any(config.init_lora_weights == "pissa" for config in peft.values())
+    lora = [config for config in peft.values() if isinstance(config, LoraConfig)]
+    return has_adapter(model) and not any(config.init_lora_weights == "pissa" for config in lora)
 
 
 @torch.no_grad()

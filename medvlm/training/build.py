@@ -21,8 +21,9 @@ from medvlm.generation.prompts import REASONING, reference_text, user_text
 from medvlm.identity import PHANTOM_SETS
 from medvlm.intensity import IntensityRecipe
 from medvlm.models import build_vlm, load_vlm, train_tokenizer
+from medvlm.models.adapters import add_lora
 from medvlm.models.native import NativeProcessor, check_runs
-from medvlm.models.parts import add_lora, freeze
+from medvlm.models.parts import freeze
 from medvlm.recipes import RECIPES
 from medvlm.settings import DataSettings, ModelSettings, Recipe
 from medvlm.stages import Stage

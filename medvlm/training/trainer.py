@@ -19,6 +19,7 @@ from medvlm.settings import Recipe
 from medvlm.stages import Stage
 from medvlm.study import need
 from medvlm.training.checkpoint import SafeCheckpointIO
+from medvlm.training.rank_budget import RankBudget
 
 KEPT = 2
 
@@ -58,6 +59,8 @@ def build_trainer(recipe: Recipe, stage: Stage, folder: Path, *, attempt: str | 
         torch.set_num_threads(settings.threads)
     _quiet()
     callbacks: list[Callback] = [Checkpoints(folder / "steps", settings.checkpoint_every)]
+    if (recipe.model.lora or {}).get("method") == "adalora":
+        callbacks.insert(0, RankBudget(stage.steps))
     if settings.progress:
         callbacks.append(RichProgressBar())
     return lightning.Trainer(

@@ -9,8 +9,8 @@ import pytest
 import torch
 
 from medvlm.models import add_lora, build_vlm, load_lora, load_vlm, save_lora, tiny_decoder
+from medvlm.models.adapters import METHODS
 from medvlm.models.merge import can_switch_off, merge_lora
-from medvlm.models.parts import METHODS
 from medvlm.study import WeightsError
 
 INPUTS = {"input_ids": torch.tensor([[5, 5, 5, 5, 40, 41]]), "pixel_values": torch.ones(1, 3, 16, 16)}
@@ -85,7 +85,7 @@ def test_a_merge_that_changes_outputs_is_refused(tokenizer: Any, monkeypatch: py
 
 
 @pytest.mark.parametrize(
-    ("method", "message"), [("dorra", "none of lora, dora"), ("adalora", "resumed"), ("prompt", "no weight of a part")]
+    ("method", "message"), [("dorra", "none of lora, dora"), ("prompt", r"say model\.prompt_tokens")]
 )
 def test_methods_that_do_not_fit_say_why(tokenizer: Any, method: str, message: str) -> None:
     with pytest.raises(ValueError, match=message):

@@ -12,7 +12,7 @@ from transformers import AutoConfig, AutoModelForCausalLM
 from medvlm.generation.sampling import sample
 from medvlm.logps import branch_logps
 from medvlm.models import MedVLMForConditionalGeneration, build_vlm, tiny_decoder, train_tokenizer
-from medvlm.models.parts import lora_targets
+from medvlm.models.adapters import lora_targets
 from medvlm.models.tokenizer import add_placeholders, chat_template
 from medvlm.rows import pack
 from medvlm.study import WeightsError

@@ -16,7 +16,7 @@ from medvlm.models import (
     part_of,
     save_lora,
 )
-from medvlm.models.parts import lora_targets
+from medvlm.models.adapters import lora_targets
 from medvlm.study import WeightsError
 
 INPUTS = {"input_ids": torch.tensor([[5, 5, 5, 5, 40, 41]]), "pixel_values": torch.ones(1, 3, 32, 32)}

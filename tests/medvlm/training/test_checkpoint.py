@@ -16,8 +16,7 @@ from safetensors.torch import load_file
 
 from medvlm.files import atomic_folder
 from medvlm.generation.engine import Ask
-from medvlm.models import tiny_decoder, tiny_vlm
-from medvlm.models.parts import add_lora
+from medvlm.models import add_lora, tiny_decoder, tiny_vlm
 from medvlm.study import WeightsError
 from medvlm.training import checkpoint
 from medvlm.training.checkpoint import SafeCheckpointIO, latest_checkpoint

@@ -10,8 +10,7 @@ from torch import Tensor
 
 from medvlm.generation.engine import Ask
 from medvlm.logps import branch_logps
-from medvlm.models import tiny_vlm
-from medvlm.models.parts import add_lora
+from medvlm.models import add_lora, tiny_vlm
 from medvlm.rows import pack
 
 
