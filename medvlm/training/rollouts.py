@@ -117,24 +117,25 @@ def health(rollouts: Sequence[Sampled], group: int, rewards: Sequence[str]) -> d
     Returns:
         Mean reward and parts, share of groups without variance (nothing to learn from) and, where there is an accuracy,
         of groups that are right or wrong throughout, completion length of finished answers, truncated share, share of
-        distinct completions, share of completions that call the image normal, and ``alarm`` (1 where one of the last
-        two is past its limit).
+        distinct completions, share of completions that call the image normal, and ``alarm``: 1 where nearly all call
+        it normal, or nearly all are alike and most groups are without variance (yes and no are few answers too).
     """
     values = [rollout.reward for rollout in rollouts if not math.isnan(rollout.reward)]
     groups = [rollouts[start : start + group] for start in range(0, len(rollouts), group)]
     finished = [float(rollout.length) for rollout in rollouts if rollout.finished]
     distinct = len({rollout.text for rollout in rollouts}) / len(rollouts)
     normal = fmean(bool(_NORMAL.search(rollout.text)) for rollout in rollouts)
+    flat = fmean(_flat(part) for part in groups)
     return {
         "reward": fmean(values) if values else math.nan,
         **{f"reward/{name}": _mean([rollout.parts[name] for rollout in rollouts]) for name in rewards},
-        "zero_variance": fmean(_flat(part) for part in groups),
+        "zero_variance": flat,
         **(_solved(groups) if "accuracy" in rewards else {}),
         "length": _mean(finished),
         "truncated": 1 - len(finished) / len(rollouts),
         "distinct": distinct,
         "normal": normal,
-        "alarm": float(distinct < FEWEST_DISTINCT or normal > MOST_NORMAL),
+        "alarm": float((distinct < FEWEST_DISTINCT and flat > 0.5) or normal > MOST_NORMAL),
     }
 
 
