@@ -45,7 +45,7 @@ def test_health_by_hand() -> None:
 def test_collapse_rings_the_alarm() -> None:
     same = [rollout("effusion", 1.0, 3) for _ in range(64)]
     normal = [rollout(f"normal {index}", 1.0, 3) for index in range(64)]
-    closed = [rollout("yes no".split()[index % 2], index % 2, 3) for index in range(64)]
+    closed = [rollout(["yes", "no"][index % 2], index % 2, 3) for index in range(64)]
     assert [health(rollouts, 4, [])["alarm"] for rollouts in (same, normal, closed)] == [1.0, 1.0, 0.0]
 
 
