@@ -24,10 +24,12 @@ if TYPE_CHECKING:
         SampleError,
         WeightsError,
     )
+    from medvlm.zeroshot import Aligned, load_aligned
 
     __version__: str
 
 __all__ = [
+    "Aligned",
     "Answer",
     "GeometryError",
     "Image",
@@ -39,15 +41,18 @@ __all__ = [
     "WeightsError",
     "__version__",
     "load",
+    "load_aligned",
     "predict",
     "read_image",
     "write_reports",
 ]
 
 _HOMES = {
+    "Aligned": "medvlm.zeroshot",
     "Answer": "medvlm.answer",
     "Predictor": "medvlm.predictor",
     "load": "medvlm.predictor",
+    "load_aligned": "medvlm.zeroshot",
     "predict": "medvlm.predictor",
     "read_image": "medvlm.datamodules.readers",
     "write_reports": "medvlm.reporting",

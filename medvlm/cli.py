@@ -17,6 +17,7 @@ VERBS = {
     "report": ("medvlm.reporting.command", "write reports for a folder of studies"),
     "rollouts": ("medvlm.rollouts_command", "look at what a GRPO stage sampled"),
     "predict": ("medvlm.predict_command", "ask a model about an image"),
+    "zeroshot": ("medvlm.zeroshot_command", "compare images with findings, labels or texts"),
     "convert": ("medvlm.convert_command", "check, show, de-identify and audit data"),
 }
 
