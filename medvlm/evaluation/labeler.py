@@ -97,6 +97,7 @@ _OPEN_AFTER = re.compile(
     r"^[^.]{0,60}?\b(?:(?:cannot|can not|can't|could not|not) (?:be )?(?:\w+ )?(?:excluded|ruled out|exclude)"
     r"|(?:may|might|could) be|suspected|possible|questionable|likely|versus|equivocal)\b"
 )
+_NORMAL = re.compile(r"\b(?:normal|unremarkable|clear|no (?:\w+ ){0,3}(?:abnormalit\w+|process|disease|findings?))\b")
 _RANK: dict[State, int] = {"absent": 0, "uncertain": 1, "present": 2}
 
 
@@ -124,6 +125,20 @@ def label_report(report: str) -> dict[str, State]:
     if text and not any(state != "absent" for label, state in ordered.items() if label != "Support Devices"):
         ordered["No Finding"] = "present"
     return ordered
+
+
+def says_normal(report: str) -> bool:
+    """Whether a report calls anything normal, clear or free of disease.
+
+    Args:
+        report: An English chest report or a part of one.
+
+    Examples:
+        >>> says_normal("The lungs are clear."), says_normal("Not normal."), says_normal("qz qz")
+        (True, False, False)
+    """
+    text = clean(report).lower()
+    return any(not re.search(r"\b(?:not|abnormal)\s*$", text[: match.start()]) for match in _NORMAL.finditer(text))
 
 
 def _sentence(text: str) -> list[tuple[str, State]]:

@@ -1,7 +1,8 @@
 """Rewards: plain functions ``f(completions, **columns) -> list[float | None]``, the signature that TRL's users know.
 
 ``None`` means "does not apply" and never counts as 0. The columns are the samples' fields, one entry a completion:
-``answer``, ``kind``, ``options``, ``categories``, ``extra``.
+``answer``, ``kind``, ``options``, ``categories``, ``extra`` and more (``medvlm.training.rewards.scoring.COLUMNS``).
+Keyword-only arguments that are no column are options, and a recipe may set them.
 """
 
 from __future__ import annotations
@@ -11,11 +12,51 @@ from difflib import get_close_matches
 from importlib import import_module
 from typing import Any
 
-from medvlm.training.rewards.verifiable import accuracy_reward, format_reward
+from medvlm.training.rewards.answers import (
+    accuracy_reward,
+    jaccard_reward,
+    mcq_gated_reward,
+    mcq_letter_reward,
+    number_reward,
+    option_text_reward,
+    token_f1_reward,
+    yes_no_reward,
+)
+from medvlm.training.rewards.form import boxed_reward, format_reward
+from medvlm.training.rewards.places import box_hit_reward, box_iou_reward
+from medvlm.training.rewards.reports import bleu_reward, finding_f1_reward, rouge_l_reward
+from medvlm.training.rewards.shape import (
+    cosine_length_reward,
+    language_reward,
+    length_reward,
+    overlong_reward,
+    repetition_reward,
+)
 
 Reward = Callable[..., list[float | None]]
 
-REWARDS: dict[str, Reward] = {"accuracy": accuracy_reward, "format": format_reward}
+REWARDS: dict[str, Reward] = {
+    "accuracy": accuracy_reward,
+    "bleu": bleu_reward,
+    "box_hit": box_hit_reward,
+    "box_iou": box_iou_reward,
+    "boxed": boxed_reward,
+    "cosine_length": cosine_length_reward,
+    "finding_f1": finding_f1_reward,
+    "format": format_reward,
+    "jaccard": jaccard_reward,
+    "language": language_reward,
+    "length": length_reward,
+    "mcq_gated": mcq_gated_reward,
+    "mcq_letter": mcq_letter_reward,
+    "number": number_reward,
+    "option_text": option_text_reward,
+    "overlong": overlong_reward,
+    "repetition": repetition_reward,
+    "rouge_l": rouge_l_reward,
+    "token_f1": token_f1_reward,
+    "yes_no": yes_no_reward,
+}
 
 
 def find_reward(name: str) -> Reward:

@@ -80,7 +80,7 @@ class RewardSet:
         parts = torch.full((len(texts), len(self.terms)), torch.nan)
         failed = torch.zeros(len(texts), dtype=torch.bool)
         for index, (name, term) in enumerate(self.terms.items()):
-            if term.starts <= step:
+            if term.starts <= step and texts:  # a process may have none
                 values = self._ask(name, texts, columns)
                 failed |= torch.tensor([value is None for value in values], dtype=torch.bool)
                 parts[:, index] = torch.tensor([torch.nan if value is None else value for value in values])

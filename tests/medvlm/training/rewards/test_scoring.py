@@ -66,14 +66,14 @@ def test_a_number_is_a_weight() -> None:
 
 
 def test_no_format_no_credit_but_a_punishment_stays() -> None:
-    gated = {"starts_with_a": 0.0, "lengths": term(gate="starts_with_a"), "minus": term(gate="starts_with_a")}
+    gated: Any = {"starts_with_a": 0.0, "lengths": term(gate="starts_with_a"), "minus": term(gate="starts_with_a")}
     parts, totals = RewardSet(gated).score(["ab", "bbb"], {})
     assert parts.tolist() == [[1.0, 2.0, -1.0], [0.0, 0.0, -1.0]]
     assert totals.tolist() == [1.0, -1.0]
 
 
 def test_a_gate_of_a_gate_closes_too() -> None:
-    chain = {"starts_with_a": 1.0, "odd": term(gate="starts_with_a"), "lengths": term(gate="odd")}
+    chain: Any = {"starts_with_a": 1.0, "odd": term(gate="starts_with_a"), "lengths": term(gate="odd")}
     assert RewardSet(chain).score(["bbb"], {})[1].tolist() == [0.0]
 
 

@@ -129,7 +129,7 @@ def test_an_unknown_reward_names_the_nearest() -> None:
 
 
 def test_an_own_reward_is_found_by_its_path() -> None:
-    assert find_reward("medvlm.training.rewards.verifiable:format_reward") is REWARDS["format"]
+    assert find_reward("medvlm.training.rewards.form:format_reward") is REWARDS["format"]
 
 
 @pytest.mark.parametrize("path", ["no_such_package.at_all:reward", "medvlm.training.rewards:no_such_function", "json:"])

@@ -1,0 +1,163 @@
+"""Every reward of the registry against the cheap attacks of specs: none may earn what an honest answer earns.
+
+The table must name every reward: one without a line fails the first test.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any
+
+import pytest
+
+from medvlm.training.rewards import REWARDS
+from medvlm.training.rewards.scoring import with_options
+
+JUNK = "qz " * 1000
+LABELS = ("pleural effusion", "pneumothorax", "nodule", "normal")
+EVERY_FINDING = (
+    "Effusion. Pneumothorax. Nodule. Edema. Consolidation. Pneumonia. Atelectasis. Cardiomegaly. Opacity. "
+    "Rib fracture. Pleural thickening. Widened mediastinum. Pacemaker."
+)
+REPORT = "FINDINGS: Large left pleural effusion. Mild cardiomegaly. No pneumothorax."
+
+
+@dataclass(frozen=True)
+class Case:
+    """How a reward is asked, what is right and wrong, and what an attack may earn at most."""
+
+    answer: str
+    kind: str
+    right: str
+    wrong: str
+    every: str
+    best: float = 1.0
+    options: tuple[str, ...] = ()
+    ceiling: float = 0.0
+    allowed: dict[str, float] = field(default_factory=dict)
+    settings: dict[str, Any] = field(default_factory=dict)
+    extra: dict[str, Any] = field(default_factory=dict)
+    question: str = "What is shown?"
+    bare: bool = False  # `right` is the whole completion, not the answer between tags
+
+
+CHOICE: dict[str, Any] = {
+    "answer": "pneumothorax",
+    "kind": "choice",
+    "right": "B",
+    "wrong": "A",
+    "every": "A, B, C, D",
+    "options": LABELS,
+}
+BOX: dict[str, Any] = {
+    "answer": "0.1 0.2 0.5 0.6",
+    "kind": "box",
+    "right": "[0.1, 0.2, 0.5, 0.6]",
+    "wrong": "[0.6, 0.7, 0.9, 0.9]",
+    "every": " ".join(f"[0.{x}, 0.{y}, 0.{x + 1}, 0.{y + 1}]" for x in range(9) for y in range(9)),
+}
+TEXT: dict[str, Any] = {"answer": REPORT, "kind": "report", "right": REPORT, "wrong": "Normal.", "every": EVERY_FINDING}
+# a report said fifty times states what it states; length and repetition are other rewards' business
+SETS = {"repeated": 1.0}
+# a list that holds the answer among others holds it: it earns a share, far from all
+FORM: dict[str, Any] = CHOICE | {"bare": True, "right": "<think>a</think><answer>B</answer>"}
+PUNISHES: dict[str, Any] = CHOICE | {"best": 0.0}
+
+CASES: dict[str, Case] = {
+    "accuracy": Case(**CHOICE),
+    "bleu": Case(**TEXT, ceiling=0.1),
+    "box_hit": Case(**BOX),
+    "box_iou": Case(**BOX),
+    "boxed": Case(**(FORM | {"right": r"<think>a</think>\boxed{B}"})),
+    "cosine_length": Case(**CHOICE, settings={"limit": 1000}, allowed={"repeated": 0.5}),
+    "finding_f1": Case(**TEXT, allowed=SETS | {"every": 0.3}),
+    "format": Case(**FORM, allowed={"every": 1.0}),
+    "jaccard": Case("edema; nodule", "open", "nodule; edema", "mass", "edema; nodule; mass; effusion; fracture",
+                    allowed={"every": 0.4, "repeated": 1.0}),
+    "language": Case(**PUNISHES),
+    "length": Case(**PUNISHES, settings={"longest": 400}),
+    "mcq_gated": Case(**FORM),
+    "mcq_letter": Case(**CHOICE),
+    "number": Case("45 mm", "number", "4.5 cm", "9 mm", "10 mm, 20 mm, 30 mm, 45 mm"),
+    "option_text": Case(**(CHOICE | {"right": "pneumothorax", "wrong": "nodule", "every": ", ".join(LABELS)})),
+    "overlong": Case(**PUNISHES, settings={"limit": 400, "cache": 100}),
+    "repetition": Case(**PUNISHES),
+    "rouge_l": Case(**TEXT, ceiling=0.35),
+    "token_f1": Case("left lower lobe", "open", "left lower lobe", "right", "left right upper middle lower lobe",
+                     allowed={"every": 0.7, "repeated": 0.1}),
+    "yes_no": Case("yes", "closed", "yes", "no", "yes, no", allowed={"repeated": 1.0}),
+}  # fmt: skip
+
+
+def attacks(case: Case) -> dict[str, str]:
+    right, wrong = case.right, case.wrong
+    prompt = f"{case.question}\n" + "\n".join(
+        f"{letter}) {text}" for letter, text in zip("ABCD", case.options, strict=False)
+    )
+    return {
+        "nothing": "",
+        "empty answer": "<think>It is hard.</think><answer></answer>",
+        "every": f"<think>It is hard.</think><answer>{case.every}</answer>",
+        "two blocks": f"<think>a</think><answer>{right}</answer><answer>{wrong}</answer>",
+        "two blocks, wrong first": f"<answer>{wrong}</answer><answer>{right}</answer>",
+        "in thoughts only": f"<think>It is {right}. <answer>{right}</answer></think>",
+        "thoughts never closed": f"<think>The answer is {right}",
+        "junk": JUNK,
+        "junk in tags": f"<answer>{JUNK}</answer>",
+        "repeated": f"<answer>{', '.join([right] * 50)}</answer>",
+        "prompt echoed": prompt,
+        "prompt echoed in tags": f"<answer>{prompt}</answer>",
+    }
+
+
+def earned(name: str, *texts: str) -> list[float | None]:
+    case = CASES[name]
+    count = len(texts)
+    columns: dict[str, list[Any]] = {
+        "id": ["s"] * count,
+        "question": [case.question] * count,
+        "answer": [case.answer] * count,
+        "kind": [case.kind] * count,
+        "options": [case.options] * count,
+        "categories": [{}] * count,
+        "rationale": [""] * count,
+        "extra": [case.extra] * count,
+        "completion_ids": [[len(word) for word in text.split()] for text in texts],
+        "finished": [True] * count,
+    }
+    return with_options(name, case.settings)(list(texts), **columns)
+
+
+def honest(case: Case) -> str:
+    return case.right if case.bare else f"<think>Seen.</think><answer>{case.right}</answer>"
+
+
+def test_no_reward_skips_the_attacks() -> None:
+    assert set(CASES) == set(REWARDS)
+
+
+@pytest.mark.parametrize("name", sorted(CASES))
+def test_an_honest_answer_earns_the_most(name: str) -> None:
+    assert earned(name, honest(CASES[name])) == [pytest.approx(CASES[name].best, abs=0.15)]
+
+
+@pytest.mark.parametrize("name", sorted(CASES))
+@pytest.mark.parametrize("attack", attacks(Case(**CHOICE)))
+def test_an_attack_earns_nothing(name: str, attack: str) -> None:
+    case = CASES[name]
+    (value,) = earned(name, attacks(case)[attack])
+    assert value is None or value <= case.allowed.get(attack, case.ceiling)
+
+
+@pytest.mark.parametrize("name", sorted(CASES))
+def test_a_reward_is_not_constant(name: str) -> None:
+    """MedGround-R1's public medclip_reward does not read the completion: no gradient comes of it."""
+    texts = [honest(CASES[name]), f"<answer>{CASES[name].wrong}</answer>", JUNK, "左肺" * 300]
+    assert len(set(earned(name, *texts))) > 1
+
+
+@pytest.mark.parametrize("name", sorted(CASES))
+def test_each_completion_is_judged_alone(name: str) -> None:
+    """CheXagent's grounding score takes the box of the sample before where none is found."""
+    texts = [honest(CASES[name]), "", JUNK, honest(CASES[name])]
+    assert earned(name, *texts) == [value for text in texts for value in earned(name, text)]
