@@ -124,7 +124,15 @@ class TrainerSettings(Settings):
 
     accelerator: str = "auto"
     devices: int | str = 1
+    """How many of a machine, their numbers ('0,1'), or ``auto``; they share the batch of a stage, whose losses are the
+    same however many there are."""
+    nodes: Annotated[int, Field(ge=1)] = 1
+    """Machines; the launcher (torchrun, SLURM) starts one process a device."""
     strategy: str = "auto"
+    """``ddp`` (the model in every process; ``auto`` takes it for several devices), ``fsdp`` (each holds a share of
+    weights, gradients and moments: FSDP2), or ``deepspeed_stage_1`` to ``_3`` (CUDA and the package)."""
+    strategy_options: dict[str, Any] = Field(default_factory=dict)
+    """Keyword arguments of Lightning's DeepSpeed strategy."""
     precision: Literal["32-true", "bf16-mixed", "16-mixed", "bf16-true"] = "32-true"
     threads: Annotated[int, Field(ge=1)] | None = None
     """CPU threads of torch; None leaves its default."""

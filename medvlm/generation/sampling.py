@@ -16,6 +16,7 @@ import torch
 from torch import Tensor
 
 from medvlm.generation.cache import RowCache
+from medvlm.generation.draws import RankDraws
 from medvlm.logps import attention_masks, decoder_inputs, logits, sliding_window, unwrap
 from medvlm.rows import Rows, ancestry, pack, visible
 from medvlm.tree import Tree
@@ -71,7 +72,7 @@ def sample(
     temperature: float = 1.0,
     stop: Collection[int],
     banned: Sequence[int] = (),
-    generator: torch.Generator | None = None,
+    generator: torch.Generator | RankDraws | None = None,
     pad_id: int = 0,
     layout: Layout | None = None,
 ) -> list[list[list[Completion]]]:
@@ -87,14 +88,32 @@ def sample(
             policy gradient needs the log-probabilities of the distribution that was sampled from.
         stop: Tokens that end an answer.
         banned: Tokens that are never drawn (image placeholders, padding).
-        generator: Source of randomness, on the model's device.
+        generator: Source of randomness, on the model's device; `RankDraws` if several processes sample one batch, of
+            which a share may be empty.
         pad_id: Token for the padding of shorter rows.
         layout: How the model places image tokens, see `medvlm.rows.pack`.
 
     Returns:
         ``[tree][leaf][sample]``, in the order of ``trees`` and of their leaves.
     """
-    state = _Decoder(unwrap(model), trees, features, n, pack(trees, pad_id, layout=layout), pad_id)
+    found = []
+    if trees:
+        state = _Decoder(unwrap(model), trees, features, n, pack(trees, pad_id, layout=layout), pad_id)
+        found = _run(state, max_new_tokens, temperature, stop, banned, generator)
+    if isinstance(generator, RankDraws):
+        generator.finish(_exact(generator.generator.device))
+    return found
+
+
+def _run(
+    state: _Decoder,
+    max_new_tokens: int,
+    temperature: float,
+    stop: Collection[int],
+    banned: Sequence[int],
+    generator: torch.Generator | RankDraws | None,
+) -> list[list[list[Completion]]]:
+    """Decode until every branch has ended, or is cut."""
     forbidden = torch.tensor(list(banned), dtype=torch.long, device=state.device)
     running = state.branches
     scores = state.prefill()
@@ -111,7 +130,7 @@ def sample(
 
 
 def _draw(
-    scores: Tensor, temperature: float, forbidden: Tensor, generator: torch.Generator | None
+    scores: Tensor, temperature: float, forbidden: Tensor, generator: torch.Generator | RankDraws | None
 ) -> tuple[list[int], list[float]]:
     """One token and its log-probability for each row of ``scores`` ``(N, V)``."""
     logps = torch.log_softmax(scores / (temperature or 1.0), dim=-1)
@@ -120,16 +139,25 @@ def _draw(
     return drawn[:, 0].tolist(), logps.gather(-1, drawn)[:, 0].tolist()
 
 
-def _pick(chances: Tensor, generator: torch.Generator | None) -> Tensor:
+def _pick(chances: Tensor, generator: torch.Generator | RankDraws | None) -> Tensor:
     """One column of each row, as likely as its chance, ``(N, 1)``.
 
     One random number a row instead of one a word, as ``multinomial`` takes. Sums over a whole vocabulary need fp64.
     """
-    exact = torch.float32 if chances.device.type == "mps" else torch.float64  # MPS has no fp64
+    exact = _exact(chances.device)
     edges = chances.cumsum(-1, dtype=exact)
-    place = torch.rand((len(edges), 1), dtype=exact, device=edges.device, generator=generator) * edges[:, -1:]
+    if isinstance(generator, RankDraws):
+        place = generator.uniform(len(edges), exact)
+    else:
+        place = torch.rand((len(edges), 1), dtype=exact, device=edges.device, generator=generator)
+    place = place * edges[:, -1:]
     # right: a column of no width is never hit, so what is banned is not drawn, not even by a random number of 0
     return torch.searchsorted(edges, place, right=True).clamp(max=edges.shape[1] - 1)
+
+
+def _exact(device: torch.device) -> torch.dtype:
+    """The widest type of a device: MPS has no fp64."""
+    return torch.float32 if device.type == "mps" else torch.float64
 
 
 class _Decoder:

@@ -12,7 +12,7 @@ detached log-probability itself and no second pass is needed.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from copy import deepcopy
 from dataclasses import dataclass
 from itertools import islice
@@ -24,6 +24,7 @@ from torch import Tensor
 from medvlm.generation.engine import Ask, ask_tree, encode_images
 from medvlm.generation.sampling import sample
 from medvlm.models.merge import can_switch_off
+from medvlm.ranks import gather_objects, is_first, world_size
 from medvlm.training.losses import (
     Aggregate,
     Scale,
@@ -91,9 +92,10 @@ class GRPO(Objective):
     def updates(self, batch: Sequence[Ask]) -> Iterator[tuple[list[Micro], Mapping[str, float]]]:
         """Roll out once, then ``mu`` steps on the same completions."""
         rollouts = self.roll_out(batch)
-        self.report(health(rollouts, self.options.group, self.rewards.names) | self.rewards.measured)
-        if self.log_rollouts is not None:
-            self.log_rollouts.write(self.batches_done, rollouts)
+        everything = gather_objects(rollouts)
+        self.report(health(everything, self.options.group, self.rewards.names) | self.rewards.measured)
+        if self.log_rollouts is not None and is_first():
+            self.log_rollouts.write(self.batches_done, everything)
         micros, counts = self.learn_from(batch, rollouts)
         for _ in range(self.options.mu):
             self._seen = []
@@ -104,20 +106,20 @@ class GRPO(Objective):
         """Sample, decode, reward and compare: ``group`` rollouts a question, questions in order."""
         options, training = self.options, self.model.training
         self.model.eval()
-        trees = [ask_tree(self.prompter, ask) for ask in batch]
-        found = sample(
-            self.model,
-            trees,
-            encode_images(self.model, [image for ask in batch for image in ask.images], self.processor),
-            n=options.group,
-            max_new_tokens=options.max_new_tokens,
-            temperature=options.temperature,
-            stop=self.prompter.stop,
-            banned=self.prompter.banned,
-            generator=torch.Generator(self.device).manual_seed(self.batch_seed),
-            pad_id=self.processor.tokenizer.pad_token_id,
-            layout=self.processor.layout,
-        )
+        with self.gathered():
+            found = sample(
+                self.model,
+                [ask_tree(self.prompter, ask) for ask in batch],
+                encode_images(self.model, [image for ask in batch for image in ask.images], self.processor),
+                n=options.group,
+                max_new_tokens=options.max_new_tokens,
+                temperature=options.temperature,
+                stop=self.prompter.stop,
+                banned=self.prompter.banned,
+                generator=self.draws(),
+                pad_id=self.processor.tokenizer.pad_token_id,
+                layout=self.processor.layout,
+            )
         self.model.train(training)
         rollouts = [
             Rollout(question, completion, self.prompter.decode(completion.tokens))
@@ -132,7 +134,8 @@ class GRPO(Objective):
         """Fill in reward parts, reward and advantage of every rollout."""
         texts = [rollout.text for rollout in rollouts]
         parts, totals = self.rewards.score(texts, reward_columns(rollouts), self.batches_done)
-        advantages = group_advantages(totals, self.options.group, scale=self.options.scale)
+        everything, own = self.gather(totals)
+        advantages = group_advantages(everything, self.options.group, scale=self.options.scale)[own]
         for rollout, row, total, advantage in zip(rollouts, parts, totals, advantages, strict=True):
             rollout.parts = dict(zip(self.rewards.names, row.tolist(), strict=True))
             rollout.reward, rollout.advantage = float(total), float(advantage)
@@ -156,10 +159,11 @@ class GRPO(Objective):
                 kept.append(members)
         order = {id(tree): members for tree, members in zip(trees, kept, strict=True)}
         micros = self.split(trees, images)
-        for micro in micros:
-            self._fill(micro, [order[id(tree)] for tree in micro.trees])
-        lengths = [len(rollout.completion.tokens) * self.counts(rollout) for rollout in rollouts]
-        count = denominator(lengths, options.aggregate, options.max_new_tokens)
+        with self.gathered() if options.beta else nullcontext():
+            for micro in micros:
+                self._fill(micro, [order[id(tree)] for tree in micro.trees])
+        lengths = gather_objects([len(rollout.completion.tokens) * self.counts(rollout) for rollout in rollouts])
+        count = denominator(lengths, options.aggregate, options.max_new_tokens) / world_size()
         return micros, {"rl": count, "ref_kl": count}
 
     def counts(self, rollout: Rollout) -> bool:

@@ -12,20 +12,26 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import lightning
 import torch
 from torch import Tensor
+from torch.distributed.fsdp import FSDPModule
+from torch.distributed.tensor import DTensor
 
+from medvlm import ranks
+from medvlm.generation.draws import RankDraws
 from medvlm.generation.engine import Ask, encode_images
 from medvlm.generation.prompts import Prompter
 from medvlm.logps import branch_logps
-from medvlm.ranks import gather_rows
+from medvlm.ranks import average_gradients, gather_rows
 from medvlm.rows import Rows, pack
+from medvlm.training.devices import Shards, gathered, shard
 from medvlm.tree import Tree
 
 
@@ -137,9 +143,11 @@ class Objective(lightning.LightningModule):
         for group in optimizer.param_groups:
             group["lr"] = self.schedule.lr * self.schedule.factor(self.batches_done)
         optimizer.zero_grad()
-        totals = backward()
-        norm = torch.nn.utils.clip_grad_norm_(self.trained(), self.schedule.clip_norm)
-        if torch.isfinite(norm):
+        totals = self._averaged(backward())
+        if not self.sharded:
+            average_gradients(self.trained())
+        norm = _whole(torch.nn.utils.clip_grad_norm_(self.trained(), self.schedule.clip_norm))
+        if torch.isfinite(norm):  # of the gradients of all processes: they step, or skip, together
             optimizer.step()
         self.report(
             {f"loss/{name}": value for name, value in totals.items()}
@@ -156,16 +164,41 @@ class Objective(lightning.LightningModule):
         totals = dict.fromkeys(self.weights, 0.0)
         for micro in micros:
             loss = torch.zeros((), device=self.device)
-            for name, value in self.parts(micro, *self.forward(micro)).items():
+            for name, value in self.parts(micro, *self(micro)).items():
                 share = value / counts[name]
                 totals[name] += float(share.detach())
                 loss = loss + self.weights[name] * share
             self.manual_backward(loss)
+        if self.sharded:
+            for _ in range(max(ranks.gather_counts(len(micros))) - len(micros)):
+                self.manual_backward(self(self._nothing())[0].sum() * 0)  # layers are gathered by all, or by none
         return totals
 
     def forward(self, micro: Micro) -> tuple[Tensor, Tensor]:
         """Log-probability and entropy of the counted tokens of a micro-batch."""
-        return self.logps_under(self.model, micro)
+        logps, entropy = self.logps_under(self.model, micro)
+        if self.sharded and torch.is_grad_enabled():  # every weight has a gradient in every process, images or not
+            logps = logps + sum(weight.sum() for weight in self.trained()) * 0
+        return logps, entropy
+
+    def _nothing(self) -> Micro:
+        """A micro-batch of one token, for a process that has fewer than the others."""
+        end = self.processor.tokenizer.eos_token_id
+        return Micro([Tree.from_sequences([[end, end]], [[0.0, 1.0]])], [])
+
+    def configure_model(self) -> None:
+        """Share the weights among devices where the strategy says so."""
+        if isinstance(self.trainer.strategy, Shards) and not self.sharded:
+            shard(self, self.model, cast(Any, self.device_mesh)["data_parallel"])
+
+    @property
+    def sharded(self) -> bool:
+        """Whether each process holds a share of every weight."""
+        return isinstance(self, FSDPModule)
+
+    def gathered(self) -> AbstractContextManager[None]:
+        """All weights here for a while, for forward passes whose number depends on what this process has to do."""
+        return gathered(self)
 
     def logps_under(self, model: Any, micro: Micro) -> tuple[Tensor, Tensor]:
         """The same under any model, at the objective's temperature."""
@@ -194,6 +227,11 @@ class Objective(lightning.LightningModule):
             micros[-1].images.extend(images[index])
         return micros
 
+    def draws(self) -> torch.Generator | RankDraws:
+        """Random numbers of this batch for sampling: as in one process, however many share the batch."""
+        generator = torch.Generator(self.device).manual_seed(self.batch_seed)
+        return generator if ranks.world_size() == 1 else RankDraws(generator)
+
     def gather(self, values: Tensor) -> tuple[Tensor, slice]:
         """Rows of all processes in the order of the batch, and which of them are this one's.
 
@@ -208,12 +246,14 @@ class Objective(lightning.LightningModule):
 
     def _global_counts(self, counts: Mapping[str, float]) -> dict[str, float]:
         """Counts over all ranks, per rank: the gradients of ranks are averaged, the token mean is over all of them."""
-        world = self.trainer.world_size
-        if world == 1:
-            return dict(counts)
-        gathered: Any = self.all_gather(torch.tensor(list(counts.values()), device=self.device))
-        total = gathered.reshape(world, -1).sum(0)
-        return {name: max(1.0, float(value)) / world for name, value in zip(counts, total, strict=True)}
+        rows, _ = gather_rows(torch.tensor([list(counts.values())], dtype=torch.float64))
+        total = rows.sum(0).tolist()
+        return {name: max(1.0, value) / ranks.world_size() for name, value in zip(counts, total, strict=True)}
+
+    def _averaged(self, totals: Mapping[str, float]) -> dict[str, float]:
+        """Mean of each number over all processes."""
+        rows, _ = gather_rows(torch.tensor([list(totals.values())], dtype=torch.float64))
+        return dict(zip(totals, rows.mean(0).tolist(), strict=True))
 
     def transfer_batch_to_device(self, batch: Any, device: torch.device, dataloader_idx: int) -> Any:
         """Leave the batch where it is: one tensor object is one image, and images move once they are stacked."""
@@ -256,3 +296,8 @@ class Objective(lightning.LightningModule):
             raise ValueError(f"The checkpoint is of another model: {len(odd)} weights differ, the first is {odd[0]}.")
         self.batches_done = checkpoint["batches_done"]
         self._cpu_before = checkpoint["cpu_seconds"]
+
+
+def _whole(norm: Tensor) -> Tensor:
+    """A norm over all shares of sharded weights."""
+    return norm.full_tensor() if isinstance(norm, DTensor) else norm

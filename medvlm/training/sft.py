@@ -9,6 +9,7 @@ from torch import Tensor
 
 from medvlm.generation.engine import Ask
 from medvlm.generation.prompts import reference_text
+from medvlm.ranks import gather_counts
 from medvlm.training.objective import Micro, Objective
 from medvlm.tree import Tree
 
@@ -34,8 +35,8 @@ class SFT(Objective):
         """One step a batch."""
         trees = [self.tree(ask) for ask in batch]
         answer_tokens = sum(sum(map(bool, s.weights)) for tree in trees for s in tree.segments)
-        self.report({"answer_tokens": answer_tokens})
-        yield self.split(trees, [ask.images for ask in batch]), {"ce": max(answer_tokens, 1)}
+        self.report({"answer_tokens": sum(gather_counts(answer_tokens))})
+        yield self.split(trees, [ask.images for ask in batch]), {"ce": answer_tokens}
 
     def tree(self, ask: Ask) -> Tree:
         """What the questions share, then a question and its answer a branch."""

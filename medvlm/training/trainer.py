@@ -19,6 +19,7 @@ from medvlm.settings import Recipe
 from medvlm.stages import Stage
 from medvlm.study import need
 from medvlm.training.checkpoint import SafeCheckpointIO
+from medvlm.training.devices import build_strategy
 from medvlm.training.rank_budget import RankBudget
 
 KEPT = 2
@@ -66,7 +67,8 @@ def build_trainer(recipe: Recipe, stage: Stage, folder: Path, *, attempt: str | 
     return lightning.Trainer(
         accelerator=settings.accelerator,
         devices=settings.devices,
-        strategy=settings.strategy,
+        num_nodes=settings.nodes,
+        strategy=build_strategy(settings),
         precision=settings.precision,
         max_epochs=1,
         limit_train_batches=stage.steps,
@@ -75,6 +77,7 @@ def build_trainer(recipe: Recipe, stage: Stage, folder: Path, *, attempt: str | 
         callbacks=callbacks,
         plugins=[SafeCheckpointIO()],
         log_every_n_steps=settings.log_every,
+        use_distributed_sampler=False,  # the data modules know the shares of all processes
         inference_mode=False,  # pixels read while testing stay in the cache, and training cannot use inference tensors
         enable_checkpointing=False,
         enable_model_summary=False,
