@@ -90,7 +90,7 @@ def embed(model: Any, ids: Tensor, features: Sequence[Tensor]) -> Tensor:
     """
     table, places = model.get_input_embeddings(), image_places(model, ids)
     # a placeholder may lie beyond the table (Gemma 3 grew by it); what stands there is overwritten
-    embeddings: Tensor = table(ids.masked_fill(places & (ids >= table.num_embeddings), 0))
+    embeddings: Tensor = table(ids.masked_fill(places & (ids >= len(table.weight)), 0))
     wanted, given = int(places.sum()), sum(len(feature) for feature in features)
     if wanted != given:
         raise ValueError(f"The text has {wanted} image placeholders, the images give {given} tokens.")

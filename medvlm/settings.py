@@ -39,6 +39,14 @@ class ModelSettings(Settings):
     lora: dict[str, Any] | None = None
     """``parts``, ``rank``, ``alpha``, ``dropout``, ``method`` (lora, dora, rslora, pissa, adalora), ``also_train``:
     adapters on these parts, all else frozen; None: no adapters."""
+    prompt_tokens: Annotated[int, Field(ge=1)] | None = None
+    """Learned tokens that every prompt begins with (prompt tuning), all else frozen; None: none."""
+
+    @model_validator(mode="after")
+    def _one_way_of_training(self) -> ModelSettings:
+        if self.prompt_tokens is not None and (self.lora is not None or self.freeze):
+            raise ValueError("prompt_tokens freezes all else: leave out lora and freeze")
+        return self
 
 
 class PartSettings(Settings):

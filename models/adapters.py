@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import re
+import warnings
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -30,6 +31,10 @@ METHODS: dict[str, dict[str, Any]] = {
 by alpha / sqrt(rank); PiSSA (Meng et al., 2024): starts from the principal components of the weights; AdaLoRA (Zhang et
 al., 2023): starts with half as much rank again and takes it from the layers that need it least, see
 ``medvlm.training.rank_budget``."""
+
+
+KEPT = ("lora_", "modules_to_save", "trainable_tokens")
+"""What names of saved weights contain."""
 
 
 def add_lora(
@@ -93,6 +98,13 @@ def adaptive_rank(rank: int, *, steps: int) -> dict[str, Any]:
     return budget | {"tinit": steps // 10, "tfinal": steps // 2, "total_step": steps}
 
 
+def attach(model: PreTrainedModel, config: PeftConfig) -> None:
+    """Put adapters on a model, in place."""
+    with warnings.catch_warnings():  # peft warns of a tied head, which trainable tokens do follow
+        warnings.filterwarnings("ignore", message=".*no implementation exists to tie the adapters.*")
+        model.add_adapter(config)
+
+
 def lora_targets(model: PreTrainedModel, parts: Sequence[str]) -> list[str]:
     """Patterns that match the linear maps of these parts and nothing else, the language head excepted."""
     head = model.get_output_embeddings()
@@ -108,7 +120,9 @@ def lora_targets(model: PreTrainedModel, parts: Sequence[str]) -> list[str]:
 
 def save_lora(model: PreTrainedModel, folder: str | Path) -> None:
     """Write the adapters (``adapter_model.safetensors``, ``adapter_config.json``) without the model."""
-    model.save_pretrained(str(folder))
+    own = _own_names(model)
+    once = {name: value for name, value in model.state_dict().items() if name in own}
+    model.save_pretrained(str(folder), state_dict=once)
 
 
 def load_lora(model: PreTrainedModel, source: str | Path) -> None:
@@ -120,15 +134,22 @@ def load_lora(model: PreTrainedModel, source: str | Path) -> None:
     name = check_source(source, config="adapter_config.json", adapter=True)
     with explained(name):
         saved = load_file(find_file(name, "adapter_model.safetensors"))
-        model.add_adapter(PeftConfig.from_pretrained(name))
+        attach(model, PeftConfig.from_pretrained(name))
         state = {key.removeprefix("base_model.model."): value for key, value in saved.items()}
         report: Any = set_peft_model_state_dict(model, state)
-    wanted = {key.replace(".default", "") for key in report.missing_keys if "lora_" in key or "modules_to_save" in key}
+    own = _own_names(model)
+    missing = {key for key in report.missing_keys if key in own}
+    wanted = {key.replace(".default", "") for key in missing if any(kind in key for kind in KEPT)}
     if wanted or report.unexpected_keys:
         raise WeightsError(
             f"{name} holds adapters of another model: {len(wanted)} weights are missing in it, "
             f"{len(report.unexpected_keys)} have no place."
         )
+
+
+def _own_names(model: nn.Module) -> set[str]:
+    """Names of weights and buffers; one that is tied to another counts once."""
+    return {name for name, _ in model.named_parameters()} | {name for name, _ in model.named_buffers()}
 
 
 def _whole_modules(model: nn.Module, parts: Sequence[str]) -> list[str]:

@@ -60,13 +60,20 @@ def _merged(name: str, module: Any) -> nn.Module:
     """The layer below an adapter with the adapter in its weight, once it is seen to give the same."""
     base: nn.Module = module.get_base_layer()
     weight: Any = base.weight
-    draw = torch.Generator().manual_seed(0)
-    probe = torch.randn(4, module.in_features, generator=draw).to(weight.device, weight.dtype)
+    probe = _probe(module, weight)
     module.eval()  # without dropout
     before = module(probe)
     module.merge()
     _check(name, before, base(probe))
     return base
+
+
+def _probe(module: Any, weight: Tensor) -> Tensor:
+    """Something to pass through a layer: its learned tokens, or four drawn rows."""
+    if isinstance(module.get_base_layer(), nn.Embedding):
+        return torch.tensor(module.token_indices[module.active_adapters[0]], device=weight.device)
+    draw = torch.Generator().manual_seed(0)
+    return torch.randn(4, module.in_features, generator=draw).to(weight.device, weight.dtype)
 
 
 def _check(name: str, before: Tensor, after: Tensor) -> None:

@@ -14,6 +14,7 @@ from transformers.processing_utils import MultiModalData
 from medvlm.study import Image, ImageError
 
 from .image_processing import MedVLMImageProcessor, stack
+from .learned_prompt import learned_tokens
 
 Kind = Literal["image", "volume"]
 
@@ -82,8 +83,8 @@ class MedVLMProcessor(ProcessorMixin):
 
     @property
     def placeholders(self) -> tuple[str, ...]:
-        """Tokens that only images bring into a text; they are never generated."""
-        return self.image_token, self.video_token
+        """Tokens that only images and templates bring into a text; they are never generated."""
+        return self.image_token, self.video_token, *learned_tokens(self.tokenizer)
 
     @property
     def stop_ids(self) -> list[int]:

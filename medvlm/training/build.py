@@ -22,6 +22,7 @@ from medvlm.identity import PHANTOM_SETS
 from medvlm.intensity import IntensityRecipe
 from medvlm.models import build_vlm, load_vlm, train_tokenizer
 from medvlm.models.adapters import add_lora
+from medvlm.models.learned_prompt import add_learned_tokens, train_learned_tokens
 from medvlm.models.native import NativeProcessor, check_runs
 from medvlm.models.parts import freeze
 from medvlm.recipes import RECIPES
@@ -60,11 +61,11 @@ def build_model(settings: ModelSettings, texts: Iterable[str], *, seed: int, met
         check_runs(settings.source, processor)
         if settings.intensity is not None and isinstance(processor, NativeProcessor):
             processor.set_recipes(intensity_recipes(settings.intensity) or [])
-        return model, processor
+        return _with_prompt(model, processor, settings, seed)
     tokenizer: Any = settings.tokenizer
     if tokenizer is None and isinstance(settings.decoder, dict):
         tokenizer = train_tokenizer(texts, settings.vocabulary)
-    return build_vlm(
+    model, processor = build_vlm(
         encoder=settings.encoder,
         decoder=settings.decoder,
         projector=settings.projector,
@@ -75,11 +76,21 @@ def build_model(settings: ModelSettings, texts: Iterable[str], *, seed: int, met
         seed=seed,
         meta=meta,
     )
+    return _with_prompt(model, processor, settings, seed)
+
+
+def _with_prompt(model: Any, processor: Any, settings: ModelSettings, seed: int) -> tuple[Any, Any]:
+    """The model with the learned tokens that the recipe asks for."""
+    if settings.prompt_tokens is not None:
+        add_learned_tokens(model, processor, settings.prompt_tokens, seed=seed)
+    return model, processor
 
 
 def prepare_parts(model: Any, settings: ModelSettings) -> None:
     """Freeze the parts that are not trained, or hang LoRA on those that the recipe names."""
-    if settings.lora is not None:
+    if settings.prompt_tokens is not None:
+        train_learned_tokens(model)
+    elif settings.lora is not None:
         add_lora(model, **settings.lora)
     else:
         freeze(model, parts=tuple(settings.freeze))

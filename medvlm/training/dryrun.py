@@ -14,6 +14,7 @@ from transformers import AutoModelForImageTextToText
 
 from medvlm.identity import PHANTOM_SETS
 from medvlm.models import MedVLMConfig
+from medvlm.models.learned_prompt import plan_learned_tokens
 from medvlm.models.native import FAMILIES
 from medvlm.models.parts import PARTS, count_parameters, part_of
 from medvlm.models.tokens import max_positions
@@ -96,6 +97,8 @@ def dry_run(recipe: Recipe) -> DryRun:
     with torch.device("meta"):
         model = AutoModelForImageTextToText.from_config(config)
     parameters = count_parameters(model)
+    if recipe.model.prompt_tokens is not None:
+        plan_learned_tokens(model, recipe.model.prompt_tokens)
     prepare_parts(model, recipe.model)
     trainable: Counter[str] = Counter(dict.fromkeys(PARTS, 0))
     for name, parameter in model.named_parameters():

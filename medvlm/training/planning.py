@@ -14,6 +14,7 @@ from transformers import AutoConfig, AutoProcessor
 from medvlm.generation.prompts import REASONING, Prompter, reference_text, user_text
 from medvlm.models import MedVLMConfig, train_tokenizer
 from medvlm.models.build import compose_config, find_spec, find_volume_spec, make_processor
+from medvlm.models.learned_prompt import learned_tokens
 from medvlm.models.load import read_config
 from medvlm.models.native import check_runs, wrap
 from medvlm.models.tokenizer import load_tokenizer
@@ -100,6 +101,7 @@ class TokenCounter:
         self.notes: list[str] = []
         self.reasoning = recipe.reasoning
         self.prompter: Prompter | None = None
+        self.learned = recipe.model.prompt_tokens or 0
         try:
             processor = _processor(recipe, config, some(samples))
         except WeightsError as error:
@@ -108,14 +110,15 @@ class TokenCounter:
             self.volume_tokens = config.volume_tokens if isinstance(config, MedVLMConfig) else self.image_tokens
         else:
             self.prompter = Prompter(processor, reasoning=recipe.reasoning)
+            self.learned -= len(learned_tokens(processor.tokenizer))  # a prompt shows those that are there
             self.image_tokens, self.volume_tokens = processor.count_tokens("image"), processor.count_tokens("volume")
 
     def prompt(self, sample: Sample) -> int:
         """Tokens of a prompt, images included."""
         if self.prompter is not None:
-            return len(self.prompter.prompt(sample))
+            return self.learned + len(self.prompter.prompt(sample))
         shown = sum(self.volume_tokens if image.volume else self.image_tokens for image in sample.images)
-        return shown + self._text(user_text(sample) + REASONING * self.reasoning)
+        return self.learned + shown + self._text(user_text(sample) + REASONING * self.reasoning)
 
     def answer(self, sample: Sample, *, weak: bool) -> int:
         """Tokens of the reference answer."""

@@ -21,6 +21,7 @@ from medvlm.recipes import default_recipes
 from medvlm.study import ImageError, SampleError, WeightsError
 
 from ..image_processing import MedVLMImageProcessor
+from ..learned_prompt import learned_tokens
 from ..tokens import image_token_ids
 from .family import Family
 from .layout import Layout
@@ -77,8 +78,8 @@ class NativeProcessor:
 
     @property
     def placeholders(self) -> tuple[str, ...]:
-        """Tokens that only images bring into a text; they are never generated."""
-        return tuple(self.tokenizer.convert_ids_to_tokens(sorted(self._special)))
+        """Tokens that only images and templates bring into a text; they are never generated."""
+        return *self.tokenizer.convert_ids_to_tokens(sorted(self._special)), *learned_tokens(self.tokenizer)
 
     @cached_property
     def stop_ids(self) -> list[int]:
@@ -117,7 +118,8 @@ class NativeProcessor:
         """
         start = self.tokenizer.bos_token
         text = self.family.prompt(self.native, text)
-        began = start is not None and text.startswith(start)
+        learned = "".join(learned_tokens(self.tokenizer))
+        began = start is not None and text.removeprefix(learned).startswith(start)
         text = text.replace(self.image_token, self._expanded)
         ids: list[int] = self.tokenizer(text, add_special_tokens=not began)["input_ids"]
         if self._longest is not None and len(ids) > self._longest:

@@ -101,6 +101,21 @@ def test_a_recipe_trains_scores_and_predicts(native: Native, folder: Path, tmp_p
     assert answers[0].provenance.images[0]["recipe"] == "photo"
 
 
+@pytest.mark.parametrize("native", FAST, indirect=True)
+def test_learned_tokens_are_all_that_moves(native: Native, folder: Path, tmp_path: Path) -> None:
+    settings = recipe(folder, tmp_path, lora=False)
+    settings = settings.model_copy(update={"model": settings.model.model_copy(update={"prompt_tokens": 3})})
+    plan = dry_run(settings)
+    assert sum(plan.trainable.values()) == 3 * 32
+    run_recipe(settings)
+    before, after = (load_file(settings.folder / name / "model/model.safetensors") for name in ("init", "grpo"))
+    changed = {name: (value != before[name]).any(-1) for name, value in after.items() if (value != before[name]).any()}
+    ids = load(settings.folder / "model", device="cpu").model.config.learned_token_ids
+    assert all("embed_tokens" in name or "lm_head" in name for name in changed)
+    assert all(rows.nonzero()[:, 0].tolist() == ids for rows in changed.values())
+    assert len(native.processor.tokenizer) <= min(ids)
+
+
 def test_a_dry_run_counts_what_its_processor_writes(native: Native, folder: Path, tmp_path: Path) -> None:
     plan = dry_run(recipe(folder, tmp_path, lora=True))
     assert plan.image_tokens == native.processor.count_tokens("image")
