@@ -109,6 +109,21 @@ def bleu(predictions: Sequence[str], references: Sequence[str]) -> Metric:
     return Metric(f"bleu[sacrebleu|{scorer.get_signature()}]", value, len(given))
 
 
+def sentence_bleu(prediction: str, reference: str) -> float:
+    """BLEU-4 of one text by sacrebleu, over the n-gram orders that the text has: a perfect single word earns 1.
+
+    Args:
+        prediction: The text given.
+        reference: The text wanted.
+
+    Raises:
+        ImportError: If sacrebleu is not installed.
+    """
+    (given,), (wanted,) = _pairs([prediction], [reference])
+    scorer = need("sacrebleu.metrics", "metrics").BLEU(effective_order=True)
+    return float(scorer.sentence_score(given, [wanted]).score) / 100
+
+
 def rouge_l(predictions: Sequence[str], references: Sequence[str], *, stemmer: bool = True) -> Metric:
     """Mean ROUGE-L F1 of rouge-score.
 

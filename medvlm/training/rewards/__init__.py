@@ -24,6 +24,7 @@ from medvlm.training.rewards.answers import (
 )
 from medvlm.training.rewards.form import boxed_reward, format_reward
 from medvlm.training.rewards.places import box_hit_reward, box_iou_reward
+from medvlm.training.rewards.process import process_reward, temporal_reward
 from medvlm.training.rewards.reports import bleu_reward, finding_f1_reward, rouge_l_reward
 from medvlm.training.rewards.shape import (
     cosine_length_reward,
@@ -52,8 +53,10 @@ REWARDS: dict[str, Reward] = {
     "number": number_reward,
     "option_text": option_text_reward,
     "overlong": overlong_reward,
+    "process": process_reward,
     "repetition": repetition_reward,
     "rouge_l": rouge_l_reward,
+    "temporal": temporal_reward,
     "token_f1": token_f1_reward,
     "yes_no": yes_no_reward,
 }

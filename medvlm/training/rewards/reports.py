@@ -10,7 +10,7 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from medvlm.evaluation.labeler import FINDINGS, label_report, says_normal
-from medvlm.evaluation.metrics import bleu, f1, finding_counts, rouge_l
+from medvlm.evaluation.metrics import f1, finding_counts, rouge_l, sentence_bleu
 from medvlm.study import AnswerKind
 from medvlm.training.rewards.reading import report_of
 
@@ -59,7 +59,7 @@ def bleu_reward(
     Raises:
         ImportError: If sacrebleu is not installed.
     """
-    return _pairwise(lambda given, wanted: bleu([given], [wanted]).value, completions, answer, kind)
+    return _pairwise(sentence_bleu, completions, answer, kind)
 
 
 def rouge_l_reward(

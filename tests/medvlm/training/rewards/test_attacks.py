@@ -37,6 +37,7 @@ class Case:
     allowed: dict[str, float] = field(default_factory=dict)
     settings: dict[str, Any] = field(default_factory=dict)
     extra: dict[str, Any] = field(default_factory=dict)
+    rationale: str = ""
     question: str = "What is shown?"
     bare: bool = False  # `right` is the whole completion, not the answer between tags
 
@@ -63,6 +64,10 @@ SETS = {"repeated": 1.0}
 FORM: dict[str, Any] = CHOICE | {"bare": True, "right": "<think>a</think><answer>B</answer>"}
 PUNISHES: dict[str, Any] = CHOICE | {"best": 0.0}
 
+# thoughts are what this one reads: recipes gate it by a reward that looks at the answer; repeats cost effectiveness
+THOUGHTS = {"in thoughts only": 0.9, "thoughts never closed": 0.9, "two blocks": 0.9, "two blocks, wrong first": 0.9,
+            "repeated": 0.8, "every in thoughts": 0.45}  # fmt: skip
+
 CASES: dict[str, Case] = {
     "accuracy": Case(**CHOICE),
     "bleu": Case(**TEXT, ceiling=0.1),
@@ -81,8 +86,14 @@ CASES: dict[str, Case] = {
     "number": Case("45 mm", "number", "4.5 cm", "9 mm", "10 mm, 20 mm, 30 mm, 45 mm"),
     "option_text": Case(**(CHOICE | {"right": "pneumothorax", "wrong": "nodule", "every": ", ".join(LABELS)})),
     "overlong": Case(**PUNISHES, settings={"limit": 400, "cache": 100}),
+    "process": Case("yes", "closed", "<think>Large left effusion. Cardiomegaly.</think><answer>yes</answer>",
+                    "<think>No effusion.</think><answer>yes</answer>", EVERY_FINDING, bare=True, rationale=REPORT,
+                    question="Is there a pleural effusion?", best=0.9, allowed=THOUGHTS),
     "repetition": Case(**PUNISHES),
     "rouge_l": Case(**TEXT, ceiling=0.35),
+    "temporal": Case("The effusion is unchanged. New nodule.", "report", "Stable effusion. New nodule.", "Edema.",
+                     "New, worse, better and stable effusion, nodule, edema and opacity, all resolved.",
+                     allowed={"every": 0.35, "repeated": 1.0, "every in thoughts": 0.0}),
     "token_f1": Case("left lower lobe", "open", "left lower lobe", "right", "left right upper middle lower lobe",
                      allowed={"every": 0.7, "repeated": 0.1}),
     "yes_no": Case("yes", "closed", "yes", "no", "yes, no", allowed={"repeated": 1.0}),
@@ -105,7 +116,9 @@ def attacks(case: Case) -> dict[str, str]:
         "junk": JUNK,
         "junk in tags": f"<answer>{JUNK}</answer>",
         "repeated": f"<answer>{', '.join([right] * 50)}</answer>",
+        "every in thoughts": f"<think>{case.every}</think><answer></answer>",
         "prompt echoed": prompt,
+        "prompt echoed in thoughts": f"<think>{prompt}</think><answer></answer>",
         "prompt echoed in tags": f"<answer>{prompt}</answer>",
     }
 
@@ -120,7 +133,7 @@ def earned(name: str, *texts: str) -> list[float | None]:
         "kind": [case.kind] * count,
         "options": [case.options] * count,
         "categories": [{}] * count,
-        "rationale": [""] * count,
+        "rationale": [case.rationale] * count,
         "extra": [case.extra] * count,
         "completion_ids": [[len(word) for word in text.split()] for text in texts],
         "finished": [True] * count,

@@ -1,0 +1,48 @@
+"""What a report says has changed since the study before: which finding, in which direction."""
+
+from __future__ import annotations
+
+import re
+from typing import Literal
+
+from medvlm.evaluation.labeler import label_report
+from medvlm.evaluation.text import clean
+
+Change = Literal["new", "worse", "better", "stable", "resolved"]
+
+_WORDS: dict[Change, str] = {
+    "stable": r"stable|unchanged|unaltered|constant|persist\w*|similar (?:to|in|as)\b|(?:as|than) before"
+    r"|(?:no|without) (?:\w+ ){0,2}(?:change|progression)",
+    "resolved": r"resolved|resolution|cleared|no longer|disappear\w*",
+    "better": r"improv\w+|better|decreas\w+|smaller|diminish\w*|reduced|regress\w*|resolving|receded",
+    "worse": r"wors\w+|increas\w+|enlarging|larger|progress(?:ed|ing|ion|ive)|grown|more extensive",
+    "new": r"new(?:ly)?|developed|interval development|appeared",
+}
+_PATTERNS = {change: re.compile(rf"\b(?:{words})(?:\b|(?<=\W))") for change, words in _WORDS.items()}
+_DENIED = re.compile(r"\b(?:no|not|without|neither|nor|never)\b(?:\s+\w+){0,3}\s*$")
+_SENTENCE = re.compile(r"[.;!?](?=\s|$)|\n+|\bbut\b|\bwhile\b|\bhowever\b")
+
+
+def changes(report: str) -> set[tuple[str, Change]]:
+    """Every (finding, change) that a report states; the finding is empty where the sentence names none.
+
+    Words that mean the same are one change; a denied one is none, so that "no new effusion" does not state a new one.
+    (Libra's keyword F1 gives 1 to "no new effusion" against "new effusion", and 0 to "stable" against "unchanged".)
+
+    Args:
+        report: An English chest report or a part of one.
+
+    Examples:
+        >>> sorted(changes("New effusion. The nodule is unchanged. No new consolidation."))
+        [('Lung Lesion', 'stable'), ('Pleural Effusion', 'new')]
+    """
+    found: set[tuple[str, Change]] = set()
+    for sentence in _SENTENCE.split(clean(report).lower()):
+        rest, named = sentence, [label for label in label_report(sentence) if label != "No Finding"]
+        for change, pattern in _PATTERNS.items():
+            stated = False
+            for match in pattern.finditer(rest):
+                stated |= change == "stable" or not _DENIED.search(rest[: match.start()])
+            rest = pattern.sub(lambda match: "-" * len(match[0]), rest)  # "no change" is stable, and no change besides
+            found |= {(label, change) for label in named or [""]} if stated else set()
+    return found
