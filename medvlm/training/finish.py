@@ -19,6 +19,7 @@ from medvlm.evaluation.statistics import Interval
 from medvlm.files import atomic_folder, write_whole
 from medvlm.generation.engine import Engine
 from medvlm.models import load_vlm
+from medvlm.ranks import in_turn, is_first
 from medvlm.settings import Recipe
 from medvlm.stages import AnyStage, ContrastiveStage, GRPOStage, SFTStage
 from medvlm.study import ImageRef
@@ -37,13 +38,14 @@ Entry = dict[str, Any]
 def run_recipe(recipe: Recipe) -> dict[str, Entry]:
     """Train and score every stage, then print and write what came out.
 
-    What is finished is not done again: a run that was killed goes on, and a finished one only prints.
+    What is finished is not done again: a run that was killed goes on, and a finished one only prints. Of several
+    processes all train and answer, and the first one writes and prints.
 
     Returns:
         The summary: for each row of the table accuracy, low, high, n and seed.
     """
-    console = Console()
     run = prepare(recipe)
+    console = Console(quiet=not is_first())
     summary: dict[str, Entry] = {}
     said: set[str] = set()
     for stage in recipe.stages:
@@ -61,6 +63,15 @@ def run_recipe(recipe: Recipe) -> dict[str, Entry]:
             console.print(score.to_text(console.width), highlight=False, markup=False)
             for name, row in entries(stage.name, score, recipe.seed, folder).items():
                 summary[f"{name} ({stage.name})" if name in summary else name] = row
+    with in_turn():
+        if is_first():
+            _present(run, summary, console)
+    return summary
+
+
+def _present(run: Run, summary: dict[str, Entry], console: Console) -> None:
+    """Put the last model where it is looked for, and write and print what came out."""
+    recipe = run.recipe
     _publish(recipe)
     write_whole(recipe.folder / "summary.json", json.dumps(summary, indent=1))
     write_whole(recipe.folder / "model" / CARD_FILE, model_card(recipe, summary))
@@ -78,7 +89,6 @@ def run_recipe(recipe: Recipe) -> dict[str, Entry]:
         console.print(summary_table(summary, recipe))
     for line in (*remarks, f"Page: {page}", f"Model: {recipe.folder / 'model'}"):
         console.print(line, highlight=False, markup=False)
-    return summary
 
 
 def data_lines(run: Run, stage: AnyStage) -> list[str]:

@@ -31,6 +31,7 @@ from medvlm.files import atomic_folder, write_whole
 from medvlm.models import load_vlm
 from medvlm.models.merge import merge_lora
 from medvlm.models.tokens import max_positions
+from medvlm.ranks import in_turn, is_first
 from medvlm.settings import DataSettings, Recipe
 from medvlm.stages import AnyStage, ContrastiveStage, SFTStage, Stage
 from medvlm.training.build import Collate, build_model, data_root, prepare_parts, set_texts, stage_data
@@ -38,6 +39,7 @@ from medvlm.training.card import CARD_FILE, model_card
 from medvlm.training.checkpoint import latest_checkpoint
 from medvlm.training.checks import check_protocols, check_reports, check_rewards, check_samples
 from medvlm.training.contrastive import Contrastive, ContrastiveOptions
+from medvlm.training.devices import meet, whole_model
 from medvlm.training.grpo import GRPO, GRPOOptions
 from medvlm.training.objective import Objective, Schedule
 from medvlm.training.rewards.scoring import RewardSet
@@ -82,15 +84,19 @@ def prepare(recipe: Recipe) -> Run:
     """Make the folder, the data and the model from which the first stage starts, unless they are there.
 
     Raises:
-        ValueError: If the folder holds a run of another recipe, or a stage names a reward that does not exist.
+        ValueError: If the folder holds a run of another recipe, a stage names a reward that does not exist, or the
+            recipe asks for devices or a strategy that there are not.
+        RankError: In every other process, if the first one failed.
     """
     check_rewards(recipe)
     check_protocols(recipe)
-    _claim(recipe)
-    root = data_root(recipe.data, recipe)
-    start = recipe.folder / "init" / "model"
-    if not start.is_dir():
-        save_model(*build_model(recipe.model, set_texts(recipe, root), seed=recipe.seed), recipe, start)
+    meet(recipe.trainer)
+    with in_turn():
+        _claim(recipe)
+        root = data_root(recipe.data, recipe)
+        start = recipe.folder / "init" / "model"
+        if not start.is_dir():
+            save_model(*build_model(recipe.model, set_texts(recipe, root), seed=recipe.seed), recipe, start)
     _, processor = load_vlm(start)
     images = processor.image_processor
     cache = pixel_cache(recipe.data, images)
@@ -137,7 +143,8 @@ def _claim(recipe: Recipe) -> None:
                 f"{recipe.folder} holds a run with other settings ({', '.join(changed)}). "
                 "Choose another place (output=FOLDER or name=NAME), or delete it."
             )
-    save_config(recipe, path)
+    if is_first():
+        save_config(recipe, path)
 
 
 def _decisive(recipe: Recipe) -> Recipe:
@@ -210,9 +217,7 @@ def train_stage(run: Run, stage: AnyStage) -> Path:
     folder = recipe.folder / stage.name
     if (folder / "model").is_dir():
         return folder
-    torch.manual_seed(recipe.seed)
-    model, processor = load_vlm(start_folder(recipe, stage))
-    prepare_parts(model, recipe.model)
+    model, processor = starting_model(recipe, stage)
     model.train()
     module = build_objective(recipe, stage, model, processor, folder)
     data = run.data(stage, "fit")
@@ -224,10 +229,20 @@ def train_stage(run: Run, stage: AnyStage) -> Path:
     trainer.fit(module, data, ckpt_path=checkpoint, weights_only=True)
     if module.batches_done < stage.steps:
         raise KeyboardInterrupt(f"Stage {stage.name} stopped at batch {module.batches_done} of {stage.steps}.")
-    merge_lora(model)
-    if trainer.is_global_zero:
-        cost = {"cpu_seconds": round(module.cpu_seconds, 1), "batches": stage.steps}
-        write_whole(folder / "cost.json", json.dumps(cost))
-        save_model(model, processor, recipe, folder / "model", module.save_beside)
-        shutil.rmtree(folder / "steps", ignore_errors=True)
+    model = whole_model(module, lambda: starting_model(recipe, stage)[0])
+    with in_turn():
+        if is_first():
+            cost = {"cpu_seconds": round(module.cpu_seconds, 1), "batches": stage.steps}
+            write_whole(folder / "cost.json", json.dumps(cost))
+            merge_lora(model)
+            save_model(model, processor, recipe, folder / "model", module.save_beside)
+            shutil.rmtree(folder / "steps", ignore_errors=True)
     return folder
+
+
+def starting_model(recipe: Recipe, stage: Stage) -> tuple[Any, Any]:
+    """The model that a stage starts from, as it is trained (frozen parts, adapters), and its processor."""
+    torch.manual_seed(recipe.seed)
+    model, processor = load_vlm(start_folder(recipe, stage))
+    prepare_parts(model, recipe.model)
+    return model, processor
