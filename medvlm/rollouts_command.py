@@ -6,7 +6,7 @@ import argparse
 import math
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from rich.console import Console, RenderableType
@@ -127,6 +127,8 @@ def panel(group: Group) -> Iterator[RenderableType]:
     from rich.table import Table
     from rich.text import Text
 
+    from medvlm.training.rollout_files import counted
+
     spread = "no variance, nothing to learn" if group.spread == 0 else f"mean reward {group.reward:.2f}"
     yield Rule(Text(f"{group.stage} step {group.step} · {_plain(group.sample)} · {spread}"), align="left")
     yield Text(_plain(group.question), style="bold")
@@ -141,21 +143,6 @@ def panel(group: Group) -> Iterator[RenderableType]:
         grid.add_row(advantage, Text(f"x{count}" if count > 1 else "", style="dim"), words)
     yield grid
     yield Text("")
-
-
-def counted(members: Sequence[Kept]) -> list[tuple[Kept, int]]:
-    """Equal completions once with their number, best first.
-
-    Args:
-        members: Of a group.
-    """
-    counts: dict[tuple[Any, ...], int] = {}
-    first: dict[tuple[Any, ...], Kept] = {}
-    for member in members:
-        key = (member.text, member.finished, str(member.reward))
-        counts[key] = counts.get(key, 0) + 1
-        first.setdefault(key, member)
-    return sorted(((first[key], count) for key, count in counts.items()), key=lambda item: -item[0].advantage)
 
 
 def tint(advantage: float) -> str:

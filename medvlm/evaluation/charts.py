@@ -37,6 +37,7 @@ class Chart:
         end: Where the line ends.
         first: First value, as text.
         last: Last value (of the moving mean), as text.
+        marks: Where on the x axis something is wrong.
     """
 
     name: str
@@ -47,6 +48,7 @@ class Chart:
     end: Point
     first: str
     last: str
+    marks: tuple[float, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,12 +60,13 @@ class Whisker:
     high: float
 
 
-def draw_chart(name: str, points: Sequence[Point]) -> Chart | None:
+def draw_chart(name: str, points: Sequence[Point], marks: Sequence[float] = ()) -> Chart | None:
     """Lay out a chart; None if no point is finite.
 
     Args:
         name: What is drawn.
         points: (step, value), in any order.
+        marks: Steps to mark; those outside of the points are left out.
     """
     finite = sorted(point for point in points if all(map(math.isfinite, point)))
     if not finite:
@@ -85,6 +88,7 @@ def draw_chart(name: str, points: Sequence[Point]) -> Chart | None:
         end=(line or place)[-1],
         first=short(values[0]),
         last=short((smooth or shown)[-1][1]),
+        marks=tuple(_x(step, x_range) for step in marks if x_range[0] <= step <= x_range[1]),
     )
 
 

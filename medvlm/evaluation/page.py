@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import base64
-import io
 import math
 import re
 from collections.abc import Mapping, Sequence
@@ -12,13 +10,13 @@ from pathlib import Path
 from string import ascii_uppercase
 from typing import Any
 
-import numpy as np
 from jinja2 import Environment, StrictUndefined
 from numpy.typing import NDArray
-from PIL import Image as Picture
 
 from medvlm.evaluation.charts import draw_chart, draw_whisker, whisker_span, whisker_ticks
+from medvlm.evaluation.page_rollouts import RolloutCard, rollout_view
 from medvlm.evaluation.page_template import TEMPLATE
+from medvlm.evaluation.png import png
 from medvlm.files import write_whole
 
 BANNER = "Trained and tested on computed phantoms. Not for clinical use."
@@ -74,6 +72,21 @@ class Example:
     caption: str = ""
 
 
+@dataclass(frozen=True, slots=True)
+class PageFinding:
+    """What the metrics of a stage say.
+
+    Attributes:
+        stage: Name of the stage.
+        level: ``alarm``, ``warning`` or ``fine``.
+        text: In words.
+    """
+
+    stage: str
+    level: str
+    text: str
+
+
 def write_page(
     path: Path | str,
     title: str,
@@ -85,6 +98,9 @@ def write_page(
     banner: str = BANNER,
     subtitle: str = "",
     metric: str = "Accuracy",
+    marks: Mapping[str, Sequence[float]] | None = None,
+    findings: Sequence[PageFinding] = (),
+    rollouts: Sequence[RolloutCard] = (),
 ) -> Path:
     """Write the page by atomic rename.
 
@@ -98,6 +114,9 @@ def write_page(
         banner: The warning at the top; it cannot be empty.
         subtitle: A line under the title.
         metric: What the table shows.
+        marks: Steps of a chart, by its name, at which something is wrong.
+        findings: What the metrics of the stages say, in words.
+        rollouts: Groups of completions with their rewards.
 
     Raises:
         ValueError: If the banner is empty, or an image is of another form.
@@ -105,7 +124,8 @@ def write_page(
     if not banner.strip():
         raise ValueError("the banner of a page cannot be empty: a reader must know what the model is not for")
     span = whisker_span([number for row in table_rows for number in (row.value, row.low, row.high)])
-    charts = [chart for name, points in curves.items() if (chart := draw_chart(name, points))]
+    alarms = marks or {}
+    charts = [chart for name, points in curves.items() if (chart := draw_chart(name, points, alarms.get(name, ())))]
     page = (
         Environment(autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True)
         .from_string(TEMPLATE)
@@ -117,33 +137,15 @@ def write_page(
             rows=[_row(row, span) for row in table_rows],
             axis=whisker_ticks(span),
             charts=charts,
+            marked=any(chart.marks for chart in charts),
+            findings=list(findings),
+            rollouts=rollout_view(rollouts),
             examples=[_example(example) for example in examples],
             notes=list(notes),
         )
     )
     write_whole(Path(path), page)
     return Path(path)
-
-
-def png(pixels: NDArray[Any]) -> str:
-    """Pixels as a data URI.
-
-    Args:
-        pixels: ``(H, W)``, ``(3, H, W)`` or ``(H, W, 3)``, floats in 0..1 or bytes.
-
-    Raises:
-        ValueError: If they have another form.
-    """
-    array = np.asarray(pixels)
-    if array.ndim == 3 and array.shape[0] == 3 and array.shape[2] != 3:
-        array = np.moveaxis(array, 0, -1)
-    if array.ndim not in (2, 3) or (array.ndim == 3 and array.shape[2] != 3) or not array.size:
-        raise ValueError(f"an example's image has shape {array.shape}; expected (H, W), (3, H, W) or (H, W, 3)")
-    if array.dtype != np.uint8:
-        array = (np.clip(np.nan_to_num(array.astype(np.float64)), 0, 1) * 255).round().astype(np.uint8)
-    buffer = io.BytesIO()
-    Picture.fromarray(array).save(buffer, format="PNG", optimize=True)
-    return "data:image/png;base64," + base64.b64encode(buffer.getvalue()).decode()
 
 
 def _row(row: ResultRow, span: tuple[float, float]) -> dict[str, Any]:

@@ -1,6 +1,9 @@
 """The page as a Jinja template: no script, no font, no link to anywhere."""
 
-TEMPLATE = """<!doctype html>
+from medvlm.evaluation.page_rollouts_template import ROLLOUTS, ROLLOUTS_STYLE
+
+TEMPLATE = (
+    """<!doctype html>
 <html lang="en">
 <head>
 <meta charset="utf-8">
@@ -11,13 +14,13 @@ TEMPLATE = """<!doctype html>
   color-scheme: light dark;
   --page: #f6f7f9; --card: #ffffff; --ink: #14181f; --soft: #5b6472; --faint: #8a93a1; --line: #e3e7ec;
   --grid: #eceff3; --accent: #2563c9; --accent-soft: #9dbbea; --right: #1d7f4c; --wrong: #b3372f; --other: #6b7482;
-  --warn-ink: #6b4500; --warn: #fff3d6; --warn-line: #f0d48c; --image: #0b0d10;
+  --caution: #9a6200; --warn-ink: #6b4500; --warn: #fff3d6; --warn-line: #f0d48c; --image: #0b0d10;
 }
 @media (prefers-color-scheme: dark) {
   :root {
     --page: #101317; --card: #181c22; --ink: #e8ebf0; --soft: #a6afbc; --faint: #7d8694; --line: #2a3038;
     --grid: #252b33; --accent: #7aa7f5; --accent-soft: #3d5a8a; --right: #57c58a; --wrong: #f0857c; --other: #97a1af;
-    --warn-ink: #f3d491; --warn: #2e2615; --warn-line: #57471f; --image: #000000;
+    --caution: #e0b050; --warn-ink: #f3d491; --warn: #2e2615; --warn-line: #57471f; --image: #000000;
   }
 }
 * { box-sizing: border-box; }
@@ -56,6 +59,13 @@ text { fill: var(--faint); font: 11px system-ui, "Segoe UI", Roboto, sans-serif;
 .chart .raw { fill: none; stroke: var(--accent); stroke-width: 2; stroke-linejoin: round; }
 .chart .raw.under { stroke: var(--accent-soft); stroke-width: 1; opacity: .8; }
 .chart .smooth { fill: none; stroke: var(--accent); stroke-width: 2; stroke-linejoin: round; }
+.chart .mark { stroke: var(--wrong); stroke-width: 1.5; stroke-dasharray: 2 3; }
+.marked { color: var(--soft); font-size: 13px; margin: -6px 0 12px; }
+.findings { list-style: none; margin: 0; padding: 6px 20px; }
+.findings li { display: grid; grid-template-columns: 74px 1fr; gap: 10px; padding: 6px 0; }
+.findings li + li { border-top: 1px solid var(--line); }
+.findings .level { font-weight: 650; font-size: 13px; padding-top: 1px; color: var(--right); }
+.findings .alarm .level { color: var(--wrong); } .findings .warning .level { color: var(--caution); }
 .chart .end { fill: var(--accent); stroke: var(--card); stroke-width: 2; }
 .examples { align-items: start; }
 .example { overflow: hidden; display: flex; flex-direction: column; }
@@ -76,7 +86,9 @@ text { fill: var(--faint); font: 11px system-ui, "Segoe UI", Roboto, sans-serif;
 .thought { color: var(--soft); }
 .notes { padding: 4px 20px; color: var(--soft); overflow-wrap: anywhere; }
 .notes li { margin: 8px 0; }
-</style>
+"""
+    + ROLLOUTS_STYLE
+    + """</style>
 </head>
 <body>
 <div class="banner" role="note">{{ banner }}</div>
@@ -110,8 +122,20 @@ text { fill: var(--faint); font: 11px system-ui, "Segoe UI", Roboto, sans-serif;
 </table>
 </div>
 {% endif %}
+{% if findings %}
+<h2>Diagnosis</h2>
+<div class="card"><ul class="findings">
+{% for finding in findings %}
+<li class="{{ finding.level }}"><span class="level">{{ finding.level }}</span>
+<span><b>{{ finding.stage }}</b> {{ finding.text }}</span></li>
+{% endfor %}
+</ul></div>
+{% endif %}
 {% if charts %}
 <h2>Curves</h2>
+{% if marked %}
+<p class="marked">A dashed red line marks a step with a collapse alarm, or one that was skipped.</p>
+{% endif %}
 <div class="charts">
 {% for chart in charts %}
 <figure class="card chart">
@@ -124,6 +148,7 @@ text { fill: var(--faint); font: 11px system-ui, "Segoe UI", Roboto, sans-serif;
 {% for tick in chart.x_ticks %}
 <text x="{{ tick.at }}" y="168" text-anchor="middle">{{ tick.label }}</text>
 {% endfor %}
+{% for at in chart.marks %}<line class="mark" x1="{{ at }}" x2="{{ at }}" y1="10" y2="152"/>{% endfor %}
 <path class="raw{% if chart.smooth %} under{% endif %}" d="{{ chart.raw }}"/>
 {% if chart.smooth %}<path class="smooth" d="{{ chart.smooth }}"/>{% endif %}
 <circle class="end" cx="{{ chart.end[0] }}" cy="{{ chart.end[1] }}" r="4"/>
@@ -163,7 +188,9 @@ text { fill: var(--faint); font: 11px system-ui, "Segoe UI", Roboto, sans-serif;
 {% endfor %}
 </div>
 {% endif %}
-{% if notes %}
+"""
+    + ROLLOUTS
+    + """{% if notes %}
 <h2>Notes</h2>
 <div class="card notes"><ul>
 {% for note in notes %}<li>{{ note }}</li>{% endfor %}
@@ -173,3 +200,4 @@ text { fill: var(--faint); font: 11px system-ui, "Segoe UI", Roboto, sans-serif;
 </body>
 </html>
 """
+)

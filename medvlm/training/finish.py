@@ -28,7 +28,7 @@ from medvlm.training.checks import protocol_name
 from medvlm.training.ranked import ranking_table, score_alignment
 from medvlm.training.rewards.scoring import term_of
 from medvlm.training.run import Run, prepare, train_stage
-from medvlm.training.showcase import write_showcase
+from medvlm.training.showcase import findings, write_showcase
 from medvlm.training.testing import test_loop
 from medvlm.training.trainer import build_trainer
 
@@ -63,6 +63,10 @@ def run_recipe(recipe: Recipe) -> dict[str, Entry]:
             console.print(score.to_text(console.width), highlight=False, markup=False)
             for name, row in entries(stage.name, score, recipe.seed, folder).items():
                 summary[f"{name} ({stage.name})" if name in summary else name] = row
+        for finding in findings(recipe).get(stage.name, []):
+            console.print(f"{stage.name}: {finding}", highlight=False, markup=False)
+            row = summary.setdefault(stage.name, {"seed": recipe.seed})
+            row.setdefault("diagnosis", []).append(str(finding))
     with in_turn():
         if is_first():
             _present(run, summary, console)
@@ -81,8 +85,9 @@ def _present(run: Run, summary: dict[str, Entry], console: Console) -> None:
         recipe,
         summary,
         {name: label(name, row) for name, row in summary.items()},
-        _test_images(run),
+        _images(run, run.held_out),
         remarks,
+        _images(run, "train"),
     )
     console.rule(recipe.name)
     if any("accuracy" in row for row in summary.values()):
@@ -203,10 +208,11 @@ def weak_labels(run: Run, stage: SFTStage) -> str:
     return f"labels mined from reports, {wrong / len(samples):.1%} of {len(samples)} are wrong."
 
 
-def _test_images(run: Run) -> dict[str, tuple[ImageRef, ...]]:
-    """Images of each test question of the last stage, by its id."""
-    data = run.data(run.recipe.stages[-1], run.held_out)
-    return {sample.id: sample.images for sample in data.samples[run.held_out]}
+def _images(run: Run, split: str) -> dict[str, tuple[ImageRef, ...]]:
+    """Images of each question that the stages read of a split, by its id."""
+    last = run.data(run.recipe.stages[-1], run.held_out)
+    modules = [run.data(stage, "fit") for stage in run.recipe.stages] if split == "train" else [last]
+    return {sample.id: sample.images for data in modules for sample in data.samples[split]}
 
 
 def _publish(recipe: Recipe) -> None:

@@ -171,6 +171,21 @@ def read_steps(folder: Path) -> Iterator[Step]:
         yield read_step(files, folder.parent.name, number)
 
 
+def counted(members: Sequence[Kept]) -> list[tuple[Kept, int]]:
+    """Equal completions once with their number, best first.
+
+    Args:
+        members: Of a group.
+    """
+    counts: dict[tuple[str, bool, str], int] = {}
+    first: dict[tuple[str, bool, str], Kept] = {}
+    for member in members:
+        key = (member.text, member.finished, str(member.reward))
+        counts[key] = counts.get(key, 0) + 1
+        first.setdefault(key, member)
+    return sorted(((first[key], count) for key, count in counts.items()), key=lambda item: -item[0].advantage)
+
+
 def _record(text: str) -> Mapping[str, Any] | None:
     """A rollout of a line, None for any other line."""
     try:

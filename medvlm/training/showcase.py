@@ -8,20 +8,42 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from medvlm.datamodules.readers import read_image
-from medvlm.evaluation.page import BANNER, Example, ResultRow, write_page
+from medvlm.evaluation.page import BANNER, Example, PageFinding, ResultRow, write_page
+from medvlm.evaluation.page_rollouts import RolloutCard
 from medvlm.evaluation.records import Record, read_records
 from medvlm.identity import PHANTOM_SETS
 from medvlm.intensity import choose_recipe
 from medvlm.recipes import default_recipes
 from medvlm.settings import Recipe
 from medvlm.stages import GRPOStage, Stage
-from medvlm.study import ImageRef
+from medvlm.study import ImageRef, MedvlmError
+from medvlm.training.diagnosis import Finding, diagnose
 from medvlm.training.rewards.scoring import RewardSet
+from medvlm.training.rollout_cards import rollout_cards
+from medvlm.training.rollout_files import Group
 from medvlm.training.trainer import read_metrics
 
-CURVES = ("loss", "reward", "reward/accuracy", "entropy", "length", "zero_variance", "truncated", "normal")
+CURVES = {
+    "loss": "loss",
+    "reward": "reward",
+    "entropy": "entropy",
+    "zero_variance": "no variance",
+    "all_right": "all right",
+    "all_wrong": "all wrong",
+    "length": "answer tokens",
+    "truncated": "cut answers",
+    "clipped_share": "clipped tokens",
+    "sampler_gap": "sampler gap",
+    "grad_norm": "gradient norm",
+    "distinct": "distinct",
+    "normal": "says normal",
+}
+"""Metrics of a GRPO stage that have a chart, and its name; reward parts come after the reward."""
+ALARMED = ("reward", "distinct", "normal")
+THUMBNAIL = 168
 EXAMPLES = 12
 
 
@@ -31,6 +53,7 @@ def write_showcase(
     names: Mapping[str, str],
     images: Mapping[str, Sequence[ImageRef]],
     notes: Sequence[str],
+    trained: Mapping[str, Sequence[ImageRef]] | None = None,
 ) -> Path:
     """Write ``index.html`` into the run's folder.
 
@@ -40,8 +63,10 @@ def write_showcase(
         names: What each row is, in words.
         images: Images of each test question, by its id.
         notes: What a reader must know.
+        trained: Images of training questions, by their ids; without it they are looked for where the rollouts say.
     """
     last = recipe.stages[-1].name
+    curves = {stage.name: read_metrics(recipe.folder / stage.name) for stage in recipe.stages}
     rows = [
         ResultRow(names[name], row["accuracy"], _end(row["low"]), _end(row["high"]), row["n"], main=name == last)
         for name, row in summary.items()
@@ -51,12 +76,19 @@ def write_showcase(
         recipe.folder / "index.html",
         recipe.name,
         rows,
-        dict(_curves(recipe)),
+        {f"{stage}: {name}": points for stage in curves for name, points in _charts(curves[stage])},
         list(_examples(recipe.folder / last / "records" / "real.jsonl", images, recipe.stages[-1])),
         notes,
         banner=BANNER if set(recipe.data.sets) & set(PHANTOM_SETS) else "Research software. Not for clinical use.",
         subtitle=recipe.purpose,
         metric="Accuracy on held-out questions",
+        marks={f"{stage}: {name}": steps for stage in curves for name, steps in _marks(curves[stage])},
+        findings=[
+            PageFinding(stage, finding.level, finding.text)
+            for stage, found in findings(recipe).items()
+            for finding in found
+        ],
+        rollouts=[card for stage in curves for card in _rollouts(recipe.folder / stage / "rollouts", trained or {})],
     )
 
 
@@ -65,13 +97,47 @@ def _end(value: float | None) -> float:
     return math.nan if value is None else value
 
 
-def _curves(recipe: Recipe) -> Iterator[tuple[str, list[tuple[float, float]]]]:
-    """The curves of every stage; the page thins them."""
-    for stage in recipe.stages:
-        metrics = read_metrics(recipe.folder / stage.name)
-        for name in CURVES:
-            if len(points := metrics.get(name, [])) > 1:
-                yield f"{stage.name}: {name}", points
+def findings(recipe: Recipe) -> dict[str, list[Finding]]:
+    """What the metrics of each GRPO stage that has begun say.
+
+    Args:
+        recipe: The recipe that was run.
+    """
+    stages = [stage.name for stage in recipe.stages if isinstance(stage, GRPOStage)]
+    curves = {name: read_metrics(recipe.folder / name) for name in stages}
+    return {name: diagnose(found) for name, found in curves.items() if found}
+
+
+def _charts(metrics: Mapping[str, list[tuple[float, float]]]) -> Iterator[tuple[str, list[tuple[float, float]]]]:
+    """Charts of a stage: name in words, points; the page thins them."""
+    parts = {name: f"reward: {name.removeprefix('reward/')}" for name in metrics if name.startswith("reward/")}
+    wanted = {"loss": CURVES["loss"], "reward": CURVES["reward"]} | parts | CURVES
+    for metric, name in wanted.items() if "reward" in metrics else [("loss", CURVES["loss"])]:
+        if len(points := metrics.get(metric, [])) > 1:
+            yield name, points
+
+
+def _marks(metrics: Mapping[str, list[tuple[float, float]]]) -> Iterator[tuple[str, list[float]]]:
+    """Steps with a collapse alarm, on the charts that show why, and steps that were skipped."""
+    alarms = [step for step, value in metrics.get("alarm", []) if value]
+    skipped = [step for step, value in metrics.get("skipped", []) if value]
+    yield from ((CURVES[name], alarms) for name in ALARMED)
+    yield from ((CURVES[name], skipped) for name in ("loss", "grad_norm"))
+
+
+def _rollouts(folder: Path, trained: Mapping[str, Sequence[ImageRef]]) -> Iterator[RolloutCard]:
+    """Cards of a stage's rollouts, each image read once."""
+    seen: dict[ImageRef, NDArray[Any] | None] = {}
+
+    def look(group: Group) -> NDArray[Any] | None:
+        refs = trained.get(group.sample) or [ImageRef(Path(path), volume=Path(path).is_dir()) for path in group.images]
+        for ref in refs[:1]:
+            if ref not in seen:
+                seen[ref] = thumbnail(ref)
+            return seen[ref]
+        return None
+
+    yield from rollout_cards(folder, look)
 
 
 def reward_of(record: Record, stage: Stage) -> float | None:
@@ -116,8 +182,26 @@ def _in_turn(records: Sequence[Record]) -> Iterator[Record]:
         yield from wrong[index : index + 1]
 
 
-def picture(ref: ImageRef) -> np.ndarray[Any, Any]:
-    """What the model is shown, ``(3, H, W)`` in 0..1; the middle slice of a volume."""
-    image = read_image(ref.path)
-    pixels = choose_recipe(image, default_recipes((256, 256), slices=3)).apply(image)
+def picture(ref: ImageRef, size: int = 256) -> NDArray[Any]:
+    """What the model is shown, ``(3, H, W)`` in 0..1; the middle slice of a volume.
+
+    Args:
+        ref: An image.
+        size: Its height and width.
+    """
+    image = read_image(ref.path, modality=ref.modality)
+    pixels = choose_recipe(image, default_recipes((size, size), slices=3)).apply(image)
     return pixels[len(pixels) // 2] if pixels.ndim == 4 else pixels
+
+
+def thumbnail(ref: ImageRef) -> NDArray[Any] | None:
+    """A small picture, ``(H, W)`` where it is gray; None for an image that is gone or cannot be shown.
+
+    Args:
+        ref: An image.
+    """
+    try:
+        pixels = picture(ref, THUMBNAIL)
+    except (MedvlmError, OSError):
+        return None
+    return pixels[0] if np.array_equal(pixels[0], pixels[1]) and np.array_equal(pixels[0], pixels[2]) else pixels

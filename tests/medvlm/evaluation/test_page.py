@@ -16,7 +16,9 @@ from numpy.typing import NDArray
 from PIL import Image as Picture
 
 from medvlm.evaluation.charts import draw_chart, draw_whisker, ticks, whisker_span, whisker_ticks
-from medvlm.evaluation.page import Example, ResultRow, png, write_page
+from medvlm.evaluation.page import Example, PageFinding, ResultRow, write_page
+from medvlm.evaluation.page_rollouts import RolloutCard, Try, rollout_view
+from medvlm.evaluation.png import png
 
 ROWS = [ResultRow("SFT", 0.58, 0.55, 0.61, 900), ResultRow("GRPO", 0.75, 0.72, 0.78, 900, "verified", main=True)]
 CURVES = {"reward": [(step, step / 50) for step in range(50)], "loss": [(0.0, math.nan)]}
@@ -31,11 +33,18 @@ CHOICE = Example(
     np.zeros((8, 8)),
 )
 
+TRIES = (
+    Try("<think>left</think><answer>A</answer>", 1.0, 1.1, {"accuracy": 1.0, "format": 1.0}, 9, count=3),
+    Try("</span><b>loud", -0.5, 0.0, {"accuracy": 0.0, "format": math.nan}, 4, finished=False),
+)
+MIXED = RolloutCard("grpo", 0, "Which side?", "left", TRIES, ("right", "left"), np.zeros((6, 6)), "p1")
+RIGHT = RolloutCard("grpo", 7, "Which side?", "left", (Try("A", 0.0, 1.0, {"accuracy": 1.0}, 1),))
+
 
 class Balanced(HTMLParser):
     """Remembers tags that are never closed, and everything that a page would fetch."""
 
-    void = frozenset({"meta", "img", "br"})
+    void = frozenset({"meta", "img", "br", "input"})
 
     def __init__(self) -> None:
         super().__init__()
@@ -58,7 +67,7 @@ def page(tmp_path: Path, **changes: object) -> str:
 
 def test_the_page_is_well_formed_and_fetches_nothing(tmp_path: Path) -> None:
     parser = Balanced()
-    parser.feed(page(tmp_path))
+    parser.feed(page(tmp_path, rollouts=[MIXED, RIGHT], findings=[PageFinding("grpo", "alarm", "lost")]))
     assert parser.open == []
     assert all(value.startswith("data:image/png;base64,") for value in parser.fetched)
     assert "<script" not in page(tmp_path)
@@ -163,3 +172,44 @@ def test_whiskers_stay_on_their_axis(values: list[float]) -> None:
     whisker = draw_whisker(0.5, -1.0, 2.0, span)
     assert 12 <= whisker.low <= whisker.at <= whisker.high <= 248
     assert len(whisker_ticks(span)) >= 2
+
+
+def test_rollouts_show_advantages_in_colour_and_what_was_cut(tmp_path: Path) -> None:
+    text = page(tmp_path, rollouts=[MIXED, RIGHT])
+    assert re.search(r'try better" style="--much: 60%">\n<span class="advantage" title="advantage">\+1.00<', text)
+    assert re.search(r'try worse" style="--much: 30%">\n<span class="advantage" title="advantage">-0.50<', text)
+    assert "<i>&lt;think&gt;left&lt;/think&gt;</i>&lt;answer&gt;A" in text
+    assert "&lt;/span&gt;&lt;b&gt;loud" in text
+    assert "accuracy 0, format - · 4 tok" in text
+    assert text.count("cut at the limit") == 1
+    assert "mean reward 0.83" in text  # three of 1.1 and one of 0
+    assert page(tmp_path).count("Rollouts") == 0
+
+
+def test_rollouts_are_filtered_by_step_and_outcome_without_a_script(tmp_path: Path) -> None:
+    text = page(tmp_path, rollouts=[MIXED, RIGHT])
+    assert ".rollouts:has(#at-0-7:checked) .group:not(.at-0-7) { display: none; }" in text
+    assert 'class="card group at-0-0 is-mixed"' in text
+    assert 'class="card group at-0-7 is-right bare"' in text
+    assert 'id="at-0-7" checked' in text  # the last step is shown first
+    steps, outcomes = rollout_view([MIXED, RIGHT])["rows"]
+    assert [choice["label"] for choice in steps["choices"]] == ["all", "0", "7"]
+    assert [choice["label"] for choice in outcomes["choices"]] == ["all", "mixed", "all right"]
+
+
+@pytest.mark.parametrize(
+    ("rewards", "accuracy", "outcome"),
+    [((1.0, 0.0), 0.0, "mixed"), ((0.1, 0.1), 0.0, "wrong"), ((0.5, 0.5), 0.5, "equal"), ((math.nan,), 1.0, "right")],
+)
+def test_what_a_group_teaches(rewards: tuple[float, ...], accuracy: float, outcome: str) -> None:
+    tries = tuple(Try("x", 0.0, reward, {"accuracy": accuracy}, 1) for reward in rewards)
+    assert RolloutCard("s", 0, "?", "x", tries).outcome == outcome
+
+
+def test_findings_and_marked_steps_are_shown(tmp_path: Path) -> None:
+    text = page(tmp_path, findings=[PageFinding("grpo", "alarm", "5 < 6")], marks={"reward": [0, 49, 1000]})
+    assert '<li class="alarm"><span class="level">alarm</span>' in text
+    assert "<b>grpo</b> 5 &lt; 6" in text
+    assert text.count('<line class="mark"') == 2  # the third step is none of the chart
+    assert "dashed red line" in text
+    assert "dashed red line" not in page(tmp_path)
