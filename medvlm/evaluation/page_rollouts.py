@@ -12,8 +12,8 @@ from numpy.typing import NDArray
 from medvlm.evaluation.png import png
 
 MOST_CHARS = 4000
-STRONGEST = 60
-"""Percent of the colour under the largest advantage of the page."""
+STRONGEST, WEAKEST = 60, 12
+"""Percent of the colour under the largest advantage of the page, and under the smallest."""
 OUTCOMES = {"mixed": "mixed", "right": "all right", "wrong": "all wrong", "equal": "equal rewards"}
 
 
@@ -129,7 +129,7 @@ def _try(one: Try, most: float) -> dict[str, Any]:
     parts = [f"{name} {_short(value)}" for name, value in one.parts.items()]
     return {
         "tone": "even" if one.advantage == 0 else "better" if one.advantage > 0 else "worse",
-        "much": round(STRONGEST * abs(one.advantage) / most) if one.advantage else 12,
+        "much": max(WEAKEST, round(STRONGEST * abs(one.advantage) / most)) if one.advantage else WEAKEST,
         "advantage": f"{one.advantage:+.2f}" if one.advantage else "0",
         "times": f"x{one.count}" if one.count > 1 else "",
         "thought": thought + closed if closed else "",
