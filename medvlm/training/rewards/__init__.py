@@ -23,9 +23,11 @@ from medvlm.training.rewards.answers import (
     yes_no_reward,
 )
 from medvlm.training.rewards.form import boxed_reward, format_reward
+from medvlm.training.rewards.judge import judge_reward
 from medvlm.training.rewards.places import box_hit_reward, box_iou_reward
 from medvlm.training.rewards.process import process_reward, temporal_reward
 from medvlm.training.rewards.reports import bleu_reward, finding_f1_reward, rouge_l_reward
+from medvlm.training.rewards.rubric import rubric_reward
 from medvlm.training.rewards.shape import (
     cosine_length_reward,
     language_reward,
@@ -46,6 +48,7 @@ REWARDS: dict[str, Reward] = {
     "finding_f1": finding_f1_reward,
     "format": format_reward,
     "jaccard": jaccard_reward,
+    "judge": judge_reward,
     "language": language_reward,
     "length": length_reward,
     "mcq_gated": mcq_gated_reward,
@@ -56,6 +59,7 @@ REWARDS: dict[str, Reward] = {
     "process": process_reward,
     "repetition": repetition_reward,
     "rouge_l": rouge_l_reward,
+    "rubric": rubric_reward,
     "temporal": temporal_reward,
     "token_f1": token_f1_reward,
     "yes_no": yes_no_reward,

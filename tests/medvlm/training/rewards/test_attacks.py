@@ -58,6 +58,18 @@ BOX: dict[str, Any] = {
     "every": " ".join(f"[0.{x}, 0.{y}, 0.{x + 1}, 0.{y + 1}]" for x in range(9) for y in range(9)),
 }
 TEXT: dict[str, Any] = {"answer": REPORT, "kind": "report", "right": REPORT, "wrong": "Normal.", "every": EVERY_FINDING}
+
+
+def same_words(question: str, reference: str, answer: str) -> float:
+    """Stands in for a judge that knows what is right."""
+    return float(answer.strip(" .") == reference)
+
+
+def says(question: str, answer: str, criterion: str) -> bool:
+    """Stands in for a judge of one criterion."""
+    return criterion in answer.lower()
+
+
 # a report said fifty times states what it states; length and repetition are other rewards' business
 SETS = {"repeated": 1.0}
 # a list that holds the answer among others holds it: it earns a share, far from all
@@ -67,6 +79,12 @@ PUNISHES: dict[str, Any] = CHOICE | {"best": 0.0}
 # thoughts are what this one reads: recipes gate it by a reward that looks at the answer; repeats cost effectiveness
 THOUGHTS = {"in thoughts only": 0.9, "thoughts never closed": 0.9, "two blocks": 0.9, "two blocks, wrong first": 0.9,
             "repeated": 0.8, "every in thoughts": 0.45}  # fmt: skip
+
+RUBRIC = [
+    {"criterion": "left", "points": 2},
+    {"criterion": "effusion", "points": 3},
+    {"criterion": "nodule", "points": -9},
+]
 
 CASES: dict[str, Case] = {
     "accuracy": Case(**CHOICE),
@@ -79,6 +97,8 @@ CASES: dict[str, Case] = {
     "format": Case(**FORM, allowed={"every": 1.0}),
     "jaccard": Case("edema; nodule", "open", "nodule; edema", "mass", "edema; nodule; mass; effusion; fracture",
                     allowed={"every": 0.4, "repeated": 1.0}),
+    "judge": Case("left effusion", "open", "left effusion", "right effusion", "left right effusion nodule edema",
+                  settings={"judge": same_words}),
     "language": Case(**PUNISHES),
     "length": Case(**PUNISHES, settings={"longest": 400}),
     "mcq_gated": Case(**FORM),
@@ -91,6 +111,8 @@ CASES: dict[str, Case] = {
                     question="Is there a pleural effusion?", best=0.9, allowed=THOUGHTS),
     "repetition": Case(**PUNISHES),
     "rouge_l": Case(**TEXT, ceiling=0.35),
+    "rubric": Case("", "report", "Left effusion.", "Right nodule.", EVERY_FINDING, allowed=SETS,
+                   settings={"judge": says, "criteria": RUBRIC}),
     "temporal": Case("The effusion is unchanged. New nodule.", "report", "Stable effusion. New nodule.", "Edema.",
                      "New, worse, better and stable effusion, nodule, edema and opacity, all resolved.",
                      allowed={"every": 0.35, "repeated": 1.0, "every in thoughts": 0.0}),
