@@ -30,6 +30,8 @@ class ModelSettings(Settings):
     """A 3D encoder of volumes beside ``encoder``; None lets their slices pass ``encoder`` one by one."""
     tokenizer: str | None = None
     """Folder or hub id; None takes the decoder's own, or trains one on the texts of the training set."""
+    chat_template: str | None = None
+    """``short`` or a Jinja file, for a decoder without a chat template; None takes the decoder's own."""
     vocabulary: Annotated[int, Field(ge=300)] = 1024
     """Size of a tokenizer that is trained here."""
     intensity: list[str] | None = None

@@ -31,6 +31,7 @@ def build_vlm(
     compressor: Options | None = None,
     volume_encoder: str | Options | None = None,
     tokenizer: str | PreTrainedTokenizerBase | None = None,
+    template: str | None = None,
     recipes: Sequence[IntensityRecipe] | None = None,
     seed: int = 0,
     meta: bool = False,
@@ -47,6 +48,7 @@ def build_vlm(
         volume_encoder: A 3D encoder of volumes beside the 2D ``encoder``; None lets slices pass the latter. A 3D
             ``encoder`` needs none: the model then reads volumes only.
         tokenizer: A tokenizer, its folder or Hub name; that of the decoder if None.
+        template: ``short`` or a Jinja file, for a decoder that has no chat template or should have another.
         recipes: Intensity recipes, tried in order; their size becomes the encoder's. A set for any modality if None.
         seed: Start of every parameter that no checkpoint gives.
         meta: Allocate and read no weights: for counting parameters and tokens.
@@ -54,7 +56,7 @@ def build_vlm(
         dtype: Number type of the weights; that of the pretrained decoder, else float32, if None.
 
     Raises:
-        WeightsError: If the decoder cannot be composed, or has no tokenizer.
+        WeightsError: If the decoder cannot be composed, or has no tokenizer or chat template.
         ValueError: If an option is unknown or its numbers do not fit; the message names it.
     """
     spec = find_spec(encoder)
@@ -63,9 +65,10 @@ def build_vlm(
     config = compose_config(spec, decoder, projector, compressor, volume=volume, tokenizer=text)
     if attention is not None:
         config._attn_implementation = attention
+    processor = make_processor(config, text, spec, recipes, volume=volume, template=template)
     model = _empty(config) if meta else _assemble(config, spec, volume, decoder, seed, dtype, attention)
-    model.generation_config = _generation(model, text, own=tokenizer is None)
-    return model, make_processor(config, text, spec, recipes, volume=volume)
+    model.generation_config = _generation(model, processor, own=tokenizer is None)
+    return model, processor
 
 
 def find_spec(encoder: str | Options) -> EncoderSpec:
@@ -127,13 +130,14 @@ def make_processor(
     recipes: Sequence[IntensityRecipe] | None = None,
     *,
     volume: VolumeSpec | None = None,
+    template: str | None = None,
 ) -> MedVLMProcessor:
     """The processor that fits ``config``: its recipes give the encoders' sizes, its counts are the model's."""
     return MedVLMProcessor(
         image_processor(spec, spec if isinstance(spec, VolumeSpec) else volume, recipes),
         tokenizer,
         MedVLMVideoProcessor(),
-        chat_template=chat_template(tokenizer),
+        chat_template=chat_template(tokenizer, template),
         image_seq_length=config.image_tokens,
         video_seq_length=config.volume_tokens,
     )
@@ -205,18 +209,16 @@ def _fresh_projector(model: MedVLMForConditionalGeneration, seed: int) -> None:
             model.model.set_submodule(name, module)
 
 
-def _generation(
-    model: MedVLMForConditionalGeneration, tokenizer: PreTrainedTokenizerBase, *, own: bool
-) -> GenerationConfig:
-    """Stop at the end token, and never generate a placeholder: it would ask for an image that is not there.
+def _generation(model: MedVLMForConditionalGeneration, processor: MedVLMProcessor, *, own: bool) -> GenerationConfig:
+    """Stop at the end of a turn or text, and never generate a placeholder: it would ask for an image that is not there.
 
-    With its own tokenizer a decoder also stops at the other tokens at which it was made to stop (the end of a turn).
+    With its own tokenizer a decoder also stops at the other tokens at which it was made to stop.
     """
-    settings = model.generation_config
-    end: Any = tokenizer.eos_token_id
-    stops: Any = settings.eos_token_id if own else end
-    more = sorted({*stops} - {end}) if isinstance(stops, list) else []
-    settings.eos_token_id = [end, *more] if more else end
+    settings, tokenizer = model.generation_config, processor.tokenizer
+    stops = processor.stop_ids
+    made: Any = settings.eos_token_id if own else None
+    more = sorted({*(made if isinstance(made, list) else ())} - {*stops})
+    settings.eos_token_id = [*stops, *more] if len(stops) + len(more) > 1 else stops[0]
     settings.pad_token_id = tokenizer.pad_token_id
     settings.bos_token_id = tokenizer.bos_token_id
     settings.suppress_tokens = [model.config.image_token_id, model.config.video_token_id]

@@ -15,6 +15,7 @@ from medvlm.study import Image, ImageError
 
 from .image_processing import MedVLMImageProcessor, stack
 from .learned_prompt import learned_tokens
+from .turns import stop_ids
 
 Kind = Literal["image", "volume"]
 
@@ -88,8 +89,8 @@ class MedVLMProcessor(ProcessorMixin):
 
     @property
     def stop_ids(self) -> list[int]:
-        """Tokens that end an answer."""
-        return [int(self.tokenizer.eos_token_id)]
+        """Tokens that end an answer; the first one is what the chat template writes there."""
+        return stop_ids(self, self.tokenizer)
 
     def places(self, volume: bool) -> list[dict[str, str]]:
         """What stands for an image or a volume in a message."""

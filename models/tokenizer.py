@@ -96,20 +96,45 @@ def load_tokenizer(source: str) -> PreTrainedTokenizerBase:
     return add_placeholders(AutoTokenizer.from_pretrained(source))
 
 
-def chat_template(tokenizer: PreTrainedTokenizerBase) -> str:
-    """The processor's template: the decoder's own, taught to take images, or else our short one.
+def chat_template(tokenizer: PreTrainedTokenizerBase, given: str | None = None) -> str:
+    """The processor's template: the decoder's own, or the one that is given, taught to take images.
 
     Of several named templates the default is taken. One that refuses a system message (Gemma, Mistral) gets its text
-    with the user's. Our own closes an answer with the token that ends the decoder's texts.
+    with the user's. The short one closes an answer with the token that ends the decoder's texts.
+
+    Args:
+        tokenizer: The decoder's.
+        given: ``short`` for our own short template, or the path of a Jinja file; None for the tokenizer's own.
+
+    Raises:
+        WeightsError: If there is none, or the file is not there.
     """
+    if given == "short":
+        return with_images(SHORT.replace(END, str(tokenizer.eos_token)))
+    own = _own_template(tokenizer) if given is None else _template_file(given)
+    if IMAGE in own:
+        return own
+    return with_images(own, fold_system=not _takes_system(tokenizer, own))
+
+
+def _own_template(tokenizer: PreTrainedTokenizerBase) -> str:
     own: Any = tokenizer.chat_template
     if isinstance(own, Mapping):
         own = own.get("default")
     if not isinstance(own, str):
-        return with_images(SHORT.replace(END, str(tokenizer.eos_token)))
-    if IMAGE in own:
-        return own
-    return with_images(own, fold_system=not _takes_system(tokenizer, own))
+        raise WeightsError(
+            "The decoder's tokenizer has no chat template, so it was never told questions from answers. Say "
+            "model.chat_template=short (turns begin with <|user|> and <|assistant|>, an answer ends with "
+            f"{tokenizer.eos_token!r}), or model.chat_template=FILE with a Jinja template."
+        )
+    return own
+
+
+def _template_file(path: str) -> str:
+    file = Path(path).expanduser()
+    if not file.is_file():
+        raise WeightsError(f"model.chat_template={path!r} is neither 'short' nor a file with a Jinja template.")
+    return file.read_text(encoding="utf-8")
 
 
 def _takes_system(tokenizer: PreTrainedTokenizerBase, template: str) -> bool:

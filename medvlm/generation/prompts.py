@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Sequence
-from functools import lru_cache
+from functools import cached_property, lru_cache
 from string import ascii_uppercase
 from typing import Any
 
@@ -101,7 +101,7 @@ class Prompter:
         """Tokens of an answer, closed by the token that ends a turn."""
         return [*self._ids(text), self.stop[0]]
 
-    @property
+    @cached_property
     def stop(self) -> list[int]:
         """Tokens that end an answer."""
         return list(self.processor.stop_ids)

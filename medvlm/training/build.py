@@ -29,6 +29,8 @@ from medvlm.recipes import RECIPES
 from medvlm.settings import DataSettings, ModelSettings, Recipe
 from medvlm.stages import Stage
 from medvlm.study import ImageRef, Sample
+from medvlm.training.configuration import plan_config
+from medvlm.training.inputs import check_images
 
 
 def intensity_recipes(names: Sequence[str] | None) -> list[IntensityRecipe] | None:
@@ -72,6 +74,7 @@ def build_model(settings: ModelSettings, texts: Iterable[str], *, seed: int, met
         compressor=settings.compressor,
         volume_encoder=settings.volume_encoder,
         tokenizer=tokenizer,
+        template=settings.chat_template,
         recipes=intensity_recipes(settings.intensity),
         seed=seed,
         meta=meta,
@@ -188,8 +191,18 @@ def mixture(settings: DataSettings) -> Mixture | None:
 
 
 def set_texts(recipe: Recipe, root: Path) -> list[str]:
-    """Training texts of the recipe's set, as its first stage reads it."""
+    """Training texts of the recipe's set, as its first stage reads it.
+
+    Raises:
+        SampleError: If the model cannot read the images of the set.
+        ImageError: If a volume has too few or too many slices for it.
+    """
     unused: Any = None
     data = stage_data(recipe, recipe.stages[0], root, unused)
     data.setup("fit")
-    return training_texts(data.samples["train"], reasoning=recipe.reasoning)
+    settings, samples = recipe.model, data.samples["train"]
+    config, _ = plan_config(settings)
+    check_images(
+        settings, config, samples, recipes=intensity_recipes(settings.intensity), modality=recipe.data.modality
+    )
+    return training_texts(samples, reasoning=recipe.reasoning)

@@ -19,12 +19,15 @@ from medvlm.models.native import FAMILIES
 from medvlm.models.parts import PARTS, count_parameters, part_of
 from medvlm.models.tokens import max_positions
 from medvlm.settings import Recipe
-from medvlm.stages import AnyStage, GRPOStage, SFTStage
+from medvlm.stages import AnyStage, GRPOStage, PreferenceStage, SFTStage
 from medvlm.study import Sample
-from medvlm.training.build import phantom_root, prepare_parts, stage_data
+from medvlm.training.build import intensity_recipes, phantom_root, prepare_parts, stage_data
 from medvlm.training.checks import check_rewards
+from medvlm.training.configuration import plan_config
 from medvlm.training.footprint import WEIGHT_BYTES, Load, Memory, Tower, estimate
-from medvlm.training.planning import Lengths, TokenCounter, plan_config, some
+from medvlm.training.inputs import check_images
+from medvlm.training.planning import Lengths, TokenCounter, some
+from medvlm.training.preference import LOSSES
 
 WITHOUT_DATA = 96  # tokens of a prompt's text, where no data is at hand
 
@@ -89,11 +92,15 @@ def dry_run(recipe: Recipe) -> DryRun:
     Raises:
         WeightsError: If a configuration is neither here nor can be fetched, or fits no model.
         ValueError: If a setting names nothing that exists (a reward, an encoder, an intensity recipe).
+        SampleError: If the model cannot read the images of the set.
     """
     check_rewards(recipe)
     notes: list[str] = []
     found = {stage.name: _samples(recipe, stage, notes) for stage in recipe.stages}
     config, downloads = plan_config(recipe.model)
+    samples = [sample for groups in found.values() for group in groups for sample in group]
+    recipes = intensity_recipes(recipe.model.intensity)
+    check_images(recipe.model, config, samples, recipes=recipes, modality=recipe.data.modality)
     with torch.device("meta"):
         model = AutoModelForImageTextToText.from_config(config)
     parameters = count_parameters(model)
@@ -104,9 +111,7 @@ def dry_run(recipe: Recipe) -> DryRun:
     for name, parameter in model.named_parameters():
         trainable[part_of(name)] += parameter.numel() * parameter.requires_grad
     composed = isinstance(config, MedVLMConfig)
-    counter = TokenCounter(
-        recipe, config, [sample for groups in found.values() for group in groups for sample in group]
-    )
+    counter = TokenCounter(recipe, config, samples)
     tokens = (counter.image_tokens, config.volume_tokens if composed and recipe.model.compressor else None)
     notes += counter.notes
     if not composed and config.model_type not in FAMILIES:
@@ -169,7 +174,8 @@ def _plan(
     questions = fmean(len(group) for group in groups) if groups else 1.0
     total, trained = parameters
     lora = recipe.model.lora
-    beta = isinstance(stage, GRPOStage) and stage.beta > 0
+    compared = isinstance(stage, GRPOStage) and stage.beta > 0
+    compared |= isinstance(stage, PreferenceStage) and LOSSES[stage.loss].reference
     memory = estimate(
         Tower.of(config.get_text_config()),
         Tower.of(config.vision_config),
@@ -177,7 +183,7 @@ def _plan(
         total=total,
         trained=sum(trained.values()),
         precision=recipe.trainer.precision,
-        reference=beta and (lora is None or lora.get("method") == "pissa"),
+        reference=compared and (lora is None or lora.get("method") == "pissa"),
     )
     return StagePlan(stage, len(groups) or None, questions, prompt, answer, memory)
 
@@ -192,7 +198,7 @@ def _load(
     train_vision: bool,
 ) -> Load:
     """One micro-batch of trees, each with its questions and their answers."""
-    answers = stage.group if isinstance(stage, GRPOStage) else 1
+    answers = stage.group if isinstance(stage, GRPOStage) else 2 if isinstance(stage, PreferenceStage) else 1
     branch = math.ceil(questions * answers * answer.mean)
     row = math.ceil(prompt.mean) + branch
     tokens = max(row, min(stage.micro_tokens, stage.images * row))

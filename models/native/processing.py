@@ -23,6 +23,7 @@ from medvlm.study import ImageError, SampleError, WeightsError
 from ..image_processing import MedVLMImageProcessor
 from ..learned_prompt import learned_tokens
 from ..tokens import image_token_ids
+from ..turns import stop_ids
 from .family import Family
 from .layout import Layout
 
@@ -84,14 +85,7 @@ class NativeProcessor:
     @cached_property
     def stop_ids(self) -> list[int]:
         """Tokens that end an answer; the first one is what the chat template writes there."""
-        end = int(self.tokenizer.eos_token_id)
-        if self.native.chat_template is None:
-            return [end]
-        text = {role: [{"type": "text", "text": role}] for role in ("user", "assistant")}
-        turns = [{"role": role, "content": content} for role, content in text.items()]
-        after = self.native.apply_chat_template(turns, tokenize=False).rpartition("assistant")[2].strip()
-        first = (self.token_ids(after) or [end])[0]
-        return [first, end] if first in self.tokenizer.all_special_ids and first != end else [end]
+        return stop_ids(self.native, self.tokenizer)
 
     def places(self, volume: bool) -> list[dict[str, str]]:
         """What stands for an image, or the slices of a volume, in a message."""

@@ -52,6 +52,7 @@ __all__ = [
     "check_slices",
     "compressed_tokens",
     "projected_grid",
+    "slices_span",
 ]
 
 
@@ -100,7 +101,18 @@ def check_slices(kind: str, given: int, /, *, grid: Grid, **options: Any) -> Non
     Raises:
         ImageError: If there are too few or too many; the message names the numbers.
     """
-    check_span(kind, given, _pick(COMPRESSORS, "compressor", kind).slices_span(grid, **options))
+    check_span(kind, given, slices_span(kind, grid=grid, **options))
+
+
+def slices_span(kind: str, *, grid: Grid, **options: Any) -> tuple[int, int | None]:
+    """Fewest and most slices of a volume that this compressor takes; None for no upper end.
+
+    Examples:
+        >>> slices_span("slices_merge", grid=(4, 4), tokens=64), slices_span("slices_pool", grid=(4, 4), tokens=64)
+        ((4, None), (1, None))
+    """
+    span: tuple[int, int | None] = _pick(COMPRESSORS, "compressor", kind).slices_span(grid, **options)
+    return span
 
 
 def _pick(table: Mapping[str, Any], what: str, kind: str) -> Any:

@@ -166,10 +166,10 @@ CHAT: Any = [
 ]
 
 
-def render(template: str | dict[str, str] | None, *, eos: str = "<|end|>") -> str:
+def render(template: str | dict[str, str] | None, given: str | None = None, *, eos: str = "<|end|>") -> str:
     tokenizer: Any = train_tokenizer(["left"], 300)
     tokenizer.chat_template, tokenizer.eos_token = template, eos
-    text: str = tokenizer.apply_chat_template(CHAT, chat_template=chat_template(tokenizer), tokenize=False)
+    text: str = tokenizer.apply_chat_template(CHAT, chat_template=chat_template(tokenizer, given), tokenize=False)
     return text
 
 
@@ -181,7 +181,7 @@ def test_a_template_that_refuses_a_system_message_gets_it_with_the_users() -> No
 
 
 def test_a_supplied_template_ends_as_the_decoder_does() -> None:
-    assert render(None, eos="</s>") == "<|system|>Be brief.<|user|><image>left?<|assistant|>no</s>"
+    assert render(None, "short", eos="</s>") == "<|system|>Be brief.<|user|><image>left?<|assistant|>no</s>"
 
 
 def test_a_tokenizer_without_an_end_is_refused() -> None:

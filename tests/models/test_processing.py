@@ -8,7 +8,8 @@ import PIL.Image
 import pytest
 import torch
 
-from medvlm.models import MedVLMImageProcessor, check_tokens, max_positions
+from medvlm.generation.prompts import Prompter
+from medvlm.models import MedVLMImageProcessor, check_tokens, max_positions, train_tokenizer
 from medvlm.models.processing import flat_images, flat_videos
 from medvlm.recipes import RECIPES
 from medvlm.study import Image, ImageError, RecipeMismatch, SampleError
@@ -142,3 +143,29 @@ def test_counts_for_servers(processor: Any) -> None:
 def test_an_image_is_an_image() -> None:
     flat = Image(np.zeros((4, 4), np.uint8), "yx")
     assert MedVLMImageProcessor([RECIPES["photo"]]).pixels(flat).shape == (3, 224, 224)
+
+
+CHATML = "{% for m in messages %}<|im_start|>{{ m['role'] }}\n{{ m['content'] }}<|im_end|>\n{% endfor %}"
+GEMMA = "{% for m in messages %}<start_of_turn>{{ m['role'] }}\n{{ m['content'] }}<end_of_turn>\n{% endfor %}"
+PLAIN = "{% for m in messages %}{{ m['role'] }}: {{ m['content'] }}{{ eos_token }}{% endfor %}"
+
+
+@pytest.mark.parametrize(
+    ("template", "turn", "ends"),
+    [
+        (CHATML, ("<|im_start|>", "<|im_end|>"), ["<|im_end|>", "<|end|>"]),
+        (GEMMA, ("<start_of_turn>", "<end_of_turn>"), ["<end_of_turn>", "<|end|>"]),
+        (PLAIN, (), ["<|end|>"]),
+    ],
+)
+def test_an_answer_ends_as_its_template_and_its_tokenizer_say(
+    make_vlm: Any, template: str, turn: tuple[str, ...], ends: list[str]
+) -> None:
+    tokenizer = train_tokenizer(["left"], 300)
+    tokenizer.add_special_tokens({"additional_special_tokens": list(turn)})
+    tokenizer.chat_template = template
+    model, processor = make_vlm(tokenizer)
+    ids = tokenizer.convert_tokens_to_ids(ends)
+    assert processor.stop_ids == Prompter(processor).stop == ids
+    assert Prompter(processor).completion("left")[-1] == ids[0]
+    assert model.generation_config.eos_token_id == (ids if len(ids) > 1 else ids[0])

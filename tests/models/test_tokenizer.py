@@ -9,6 +9,7 @@ from transformers import AutoTokenizer
 from medvlm.models import train_tokenizer
 from medvlm.models.templates import SHORT, with_images
 from medvlm.models.tokenizer import add_placeholders, chat_template
+from medvlm.study import WeightsError
 
 TEXTS = [
     "Is there a pleural effusion?",
@@ -98,4 +99,16 @@ def test_templates_that_know_images_and_missing_ones(tokenizer: Any) -> None:
     assert chat_template(tokenizer) == tokenizer.chat_template
     bare = train_tokenizer(["a"], 300)
     bare.chat_template = None
-    assert chat_template(bare) == with_images(SHORT)
+    assert chat_template(bare, "short") == with_images(SHORT)
+    with pytest.raises(WeightsError, match=r"no chat template.* ends with '<\|end\|>'"):
+        chat_template(bare)
+    with pytest.raises(WeightsError, match="neither 'short' nor a file"):
+        chat_template(bare, "chatml")
+
+
+def test_a_template_file_learns_images(tokenizer: Any, tmp_path: Path) -> None:
+    (tmp_path / "chat.jinja").write_text("{% for m in messages %}[{{ m['role'] }}]{{ m['content'] }}{% endfor %}")
+    bare = train_tokenizer(["a"], 300)
+    template = chat_template(bare, str(tmp_path / "chat.jinja"))
+    chat = [{"role": "user", "content": [{"type": "image"}, {"type": "text", "text": "left"}]}]
+    assert tokenizer.apply_chat_template(chat, chat_template=template, tokenize=False) == "[user]<image>left"

@@ -58,6 +58,13 @@ def test_the_sample_that_is_too_long_is_named(prompter: Prompter, samples: list[
         check_samples(prompter, [samples[:3], [long]], GRPO, 4096)
 
 
+def test_too_many_images_for_the_context_are_counted(prompter: Prompter, samples: list[Sample]) -> None:
+    many = replace(samples[0], images=samples[0].images * 40)
+    tokens = 40 * prompter.processor.count_tokens("image")
+    with pytest.raises(SampleError, match=rf"\({tokens} of them for 40 image\(s\)\).*the decoder at most {tokens}"):
+        check_samples(prompter, [[many]], GRPO, tokens)
+
+
 @pytest.mark.parametrize("mark", ["<image>", "<volume>"])
 def test_a_question_that_writes_a_placeholder_is_named(prompter: Prompter, samples: list[Sample], mark: str) -> None:
     with pytest.raises(SampleError, match=f"'0-0' has {mark} in its text"):
