@@ -2,12 +2,30 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 FolderName = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]*$")]
 Baseline = Literal["majority", "blank", "shuffled"]
+
+
+PolicyLoss = Literal[
+    "grpo",
+    "dr_grpo",
+    "dapo",
+    "bnpo",
+    "gspo",
+    "gspo_token",
+    "cispo",
+    "sapo",
+    "rloo",
+    "reinforce_pp",
+    "reinforce_pp_baseline",
+    "luspo",
+    "vespo",
+]
 
 
 class Settings(BaseModel):
@@ -23,7 +41,7 @@ class Stage(Settings):
     start: str | None = None
     """The earlier stage whose model this one starts from, or ``init``; None takes the one before."""
     steps: Annotated[int, Field(ge=1)] = 100
-    """Batches; a batch is one optimiser step (``mu`` of them in GRPO)."""
+    """Batches; a batch is one optimiser step (``mu`` x ``minibatches`` of them in GRPO)."""
     images: Annotated[int, Field(ge=1)] = 16
     """Images (contexts) a batch."""
     questions: Annotated[int, Field(ge=1)] = 8
@@ -110,18 +128,68 @@ class GRPOStage(Stage):
     """Weight of each reward, by name or ``package.module:function``; or its weight, gate, schedule and options."""
     on_reward_error: Literal["stop", "skip"] = "stop"
     """Whether a reward that fails ends the run, or its completion is left out and counted."""
-    scale: Literal["group", "batch", "none"] = "group"
+    loss: PolicyLoss = "dapo"
+    """The objective; what is None below is as this one has it (``medvlm.training.policy``, one file each)."""
+    loss_options: dict[str, float] = {}
+    """Numbers that only this loss has, such as ``tau_negative`` of sapo."""
+    scale: Literal["group", "batch", "none"] | None = None
     """What centred rewards are divided by."""
-    aggregate: Literal["token", "sequence", "constant"] = "token"
-    """Mean over the tokens of the batch (DAPO), over sequences of their means (GRPO), or over a constant (Dr. GRPO)."""
-    clip_low: Annotated[float, Field(gt=0, lt=1)] = 0.2
-    clip_high: Annotated[float, Field(gt=0)] = 0.28
+    normalise: Literal["together", "apart"] = "together"
+    """Whether several rewards are summed and then compared, or each is compared in its group first (GDPO)."""
+    aggregate: Literal["token", "sequence", "sum", "constant", "micro"] | None = None
+    """Mean over tokens (DAPO), over sequences of their means (GRPO) or sums, over a constant (Dr. GRPO), or BNPO's."""
+    ratio: Literal["token", "sequence", "sequence_token", "product"] | None = None
+    """What the importance ratio is taken over."""
+    clip_low: Annotated[float, Field(gt=0, lt=1)] | None = None
+    clip_high: Annotated[float, Field(gt=0)] | None = None
+    """Distance from 1; in cispo the cap itself."""
+    delta: Annotated[float, Field(gt=1)] | None = None
+    """Most that the ratio counts where it is not clipped (two-sided clipping)."""
+    dual: Annotated[float, Field(gt=1)] | None = None
+    """Most that a token of a bad answer costs, in advantages (dual clip)."""
     beta: Annotated[float, Field(ge=0)] = 0.0
-    """Weight of the KL to the reference (the stage's start, or the adapter switched off); 0 keeps no reference."""
-    mu: Annotated[int, Field(ge=1)] = 1
-    """Optimiser steps on one batch of rollouts."""
+    """Weight of the KL to the reference; 0 keeps no reference."""
+    kl: Literal["k1", "k2", "k3", "corrected"] = "corrected"
+    """Its estimator; ``corrected`` alone has the value and the gradient of the KL."""
+    kl_place: Literal["loss", "reward"] | None = None
+    """Whether the KL is a part of the loss or taken from the reward (as ``k1``, whatever the estimator)."""
+    reference: Literal["start", "copy"] = "start"
+    """The stage's start with adapters switched off where that is possible, or always a copy of it."""
+    reference_every: Annotated[int, Field(ge=0)] = 0
+    """Batches after which the reference follows the policy (it is a copy then); 0 leaves it where it is."""
+    reference_mix: Annotated[float, Field(gt=0, le=1)] = 0.6
+    """How far it follows: this share of the policy's weights."""
+    entropy_bonus: Annotated[float, Field(ge=0)] = 0.0
+    """Weight of the mean entropy, which is subtracted from the loss."""
+    entropy_target: Annotated[float, Field(gt=0)] | None = None
+    """Entropy below which the bonus acts and grows; above it shrinks. None leaves its weight alone."""
+    entropy_quantile: Annotated[float, Field(gt=0, le=1)] = 1.0
+    """Share of the tokens, those of highest entropy, whose policy is learned from; costs a forward pass."""
+    correction: Literal["token_truncate", "token_mask", "sequence_truncate", "sequence_mask"] | None = None
+    """Weights for what sampler and trainer disagree on; completions sampled here need none."""
+    correction_low: Annotated[float, Field(ge=0)] | None = None
+    correction_high: Annotated[float, Field(gt=0)] | None = 3.0
+    """Bounds of these weights."""
+    off_policy: float | None = None
+    """Bad answers are left out once the policy has moved away from them by more than this (DeepSeek-V3.2)."""
     mask_truncated: bool = False
     """Whether completions cut at the limit are left out of the loss."""
+    mu: Annotated[int, Field(ge=1)] = 1
+    """Passes over one batch of rollouts."""
+    minibatches: Annotated[int, Field(ge=1)] = 1
+    """Optimiser steps of a pass, each on its share of the contexts; more than one costs a forward pass."""
+    resample: Annotated[int, Field(ge=0)] = 0
+    """Times that questions whose answers all earned the same are asked again (dynamic sampling)."""
+    flat: Literal["count", "drop"] = "count"
+    """Whether groups without variance count in the mean."""
+
+    @model_validator(mode="after")
+    def _shares(self) -> GRPOStage:
+        if self.minibatches > self.images:
+            raise ValueError(
+                f"minibatches ({self.minibatches}) share the contexts of a batch: at most images ({self.images})"
+            )
+        return self
 
 
 class ContrastiveStage(Stage):
@@ -144,4 +212,60 @@ class ContrastiveStage(Stage):
     """Of the soft target: 1 is the paper's, a large one is InfoNCE."""
 
 
-AnyStage = SFTStage | GRPOStage | ContrastiveStage
+class PairSettings(Settings):
+    """Where the pairs of a preference stage come from; they are kept in the stage's ``pairs.jsonl``."""
+
+    source: Literal["corrupted", "sampled", "rollouts", "file", "data"] = "corrupted"
+    """The reference report against itself made wrong; the best against the worst of answers that the stage's start
+    samples, or that an earlier run sampled (``rollouts``); a file of pairs of this set; or the samples themselves, if
+    they have ``chosen`` and ``rejected`` (``data``)."""
+    path: Path | None = None
+    """Of ``file``: the pairs; of ``rollouts``: the folder of a GRPO stage's rollouts."""
+    how: list[Literal["side", "added", "denied", "size", "other"]] = ["side", "added", "denied", "size", "other"]
+    """How reports are made wrong: side swapped, finding added or denied, size changed, somebody else's report."""
+    each: Annotated[int, Field(ge=1)] = 1
+    """Most pairs of a report, each by another corruption."""
+    answers: Annotated[int, Field(ge=2)] = 4
+    """Answers that are sampled for a question."""
+    temperature: Annotated[float, Field(gt=0)] = 1.0
+    max_new_tokens: Annotated[int, Field(ge=1)] = 64
+    limit: Annotated[int, Field(ge=1)] | None = None
+    """Most questions that are sampled for; None takes all."""
+    rewards: dict[str, float | RewardTerm] = {"finding_f1": 1.0}
+    """What scores sampled answers, by name or ``package.module:function``."""
+    by: str = "reward"
+    """What ranks the answers of a rollouts folder: the total reward, or a part by name."""
+    margin: Annotated[float, Field(gt=0)] = 0.1
+    """Least difference of two scores; ties are dropped."""
+    shortest: Annotated[float, Field(ge=0)] = 0.8
+    """Least length of the chosen answer over that of the rejected one."""
+    longest: Annotated[float, Field(gt=0)] = 1.25
+
+    @model_validator(mode="after")
+    def _check(self) -> PairSettings:
+        if (self.source in ("file", "rollouts")) != (self.path is not None):
+            raise ValueError(f"pairs.source={self.source} and pairs.path={self.path}: file and rollouts need a path")
+        return self
+
+
+class PreferenceStage(Stage):
+    """Preference learning: of two answers to a question, the better one gains on the worse one."""
+
+    objective: Literal["preference"]
+    loss: Literal["dpo", "rpo", "ipo", "simpo", "orpo", "cpo", "kto"] = "dpo"
+    beta: Annotated[float, Field(gt=0)] | None = None
+    """Scale of the implicit reward; None takes the usual one of the loss."""
+    alpha: Annotated[float, Field(ge=0)] | None = None
+    """Weight of the negative log-likelihood of the chosen answers; None takes the usual one (1 for RPO, ORPO and CPO,
+    else 0)."""
+    gamma: Annotated[float, Field(ge=0)] = 1.375
+    """Margin of SimPO."""
+    smoothing: Annotated[float, Field(ge=0, lt=0.5)] = 0.0
+    """Share of pairs that DPO, RPO and CPO believe to be the wrong way round."""
+    weight_good: Annotated[float, Field(gt=0)] = 1.0
+    """Weight of wanted answers in KTO."""
+    weight_bad: Annotated[float, Field(gt=0)] = 1.0
+    pairs: PairSettings = PairSettings()
+
+
+AnyStage = SFTStage | GRPOStage | ContrastiveStage | PreferenceStage

@@ -1,65 +1,46 @@
-"""Group relative policy optimisation: sample answers, reward them, learn from how each compares with its group.
+"""Group relative policy optimisation and its family: sample answers, reward them, learn from how each compares.
 
-Paper: Shao et al., DeepSeekMath (arXiv 2402.03300). For each question, ``G`` completions are sampled below a context
-that is prefilled once. With rewards ``r`` the advantage is ``A_i = (r_i - mean_g) / (std_g + eps)``, a token costs
-``-min(rho A, clip(rho, 1 - low, 1 + high) A)``, ``rho = exp(logp - logp_old)``.
+For each question, ``G`` completions are sampled below a context that is prefilled once; rewards become advantages
+(``medvlm.training.credit``), advantages and log-probabilities become costs (``medvlm.training.policy``, which names
+the paper of each loss and says what differs).
 
-What differs from the paper: the mean is over the tokens of the batch (DAPO) unless the recipe says otherwise, there is
-no reference model unless ``beta > 0``, and on the first pass ``rho`` is 1 by construction, so that ``logp_old`` is the
-detached log-probability itself and no second pass is needed.
+On the first pass over a batch the policy is the one that sampled: its ratio is 1 by construction, ``logp_old`` is the
+detached log-probability itself, and no second forward pass is needed. Without ``beta`` there is no reference model.
 """
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager, nullcontext
-from copy import deepcopy
-from dataclasses import dataclass
+from contextlib import nullcontext
 from itertools import islice
 from typing import Any
 
 import torch
 from torch import Tensor
 
-from medvlm.generation.engine import Ask, ask_tree, encode_images
-from medvlm.generation.sampling import sample
-from medvlm.models.merge import can_switch_off
-from medvlm.ranks import gather_objects, is_first, world_size
-from medvlm.training.losses import (
-    Aggregate,
-    Scale,
-    denominator,
-    group_advantages,
-    policy_loss,
-    reference_kl,
-    token_weights,
-)
+from medvlm.generation.engine import Ask, ask_tree
+from medvlm.ranks import gather_counts, gather_objects, is_first, world_size
+from medvlm.training.credit import compare, flat_groups, tax
+from medvlm.training.grpo_options import GRPOOptions
 from medvlm.training.members import Members, places
 from medvlm.training.objective import Micro, Objective
+from medvlm.training.passes import Bonus, Seen, in_portions, look_ahead
+from medvlm.training.policy import Aggregate, Scored, denominator, policy_terms, token_weights
+from medvlm.training.reference import Reference
 from medvlm.training.rewards.scoring import RewardSet, reward_columns
+from medvlm.training.rolling import draw, fill_flat, why
 from medvlm.training.rollouts import Rollout, RolloutLog, health
 
-
-@dataclass(frozen=True, slots=True)
-class GRPOOptions:
-    """The numbers of the algorithm; see ``medvlm.stages.GRPOStage``."""
-
-    group: int = 8
-    temperature: float = 1.0
-    max_new_tokens: int = 64
-    scale: Scale = "group"
-    aggregate: Aggregate = "token"
-    clip_low: float = 0.2
-    clip_high: float = 0.28
-    beta: float = 0.0
-    mu: int = 1
-    mask_truncated: bool = False
+__all__ = ["GRPO", "GRPOOptions"]
+_LOG = logging.getLogger(__name__)
 
 
 class GRPO(Objective):
     """Learn from verified rewards.
 
-    Loss: ``rl`` + ``beta`` x ``ref_kl``, each summed over completion tokens and divided by the batch's count.
+    Loss: ``rl`` + ``beta`` x ``ref_kl`` - ``entropy_bonus`` x ``entropy``, each summed over completion tokens and
+    divided by the count of the optimiser step.
 
     Args:
         *args: See `Objective`.
@@ -67,6 +48,9 @@ class GRPO(Objective):
         options: The numbers of the algorithm.
         log: Where rollouts are written; None keeps none.
         **others: See `Objective`.
+
+    Raises:
+        ValueError: If the options exclude each other, or the loss has no such number.
     """
 
     def __init__(
@@ -78,73 +62,104 @@ class GRPO(Objective):
         **others: Any,
     ) -> None:
         super().__init__(*args, **others)
-        self.options = options or GRPOOptions()
+        self.options = (options or GRPOOptions()).resolved()
         self.temperature = self.options.temperature  # of sampling: scores are compared as they were drawn
         self.rewards = rewards if isinstance(rewards, RewardSet) else RewardSet(rewards)
         self.log_rollouts = log
-        self.weights = {"rl": 1.0, "ref_kl": self.options.beta}
-        self._seen: list[tuple[int, float, float, float]] = []  # tokens, entropy, clipped, gap of each micro-batch
-        # the reference is the stage's start: taken before a checkpoint is loaded (an adapter is only switched off), and
-        # kept in a list, so that it is no submodule and enters no checkpoint
-        frozen = self.options.beta > 0 and not can_switch_off(self.model)
-        self._frozen: list[Any] = [deepcopy(self.model).requires_grad_(False).eval()] if frozen else []
+        self.aggregate: Aggregate = self.options.aggregate or self.options.method.aggregate
+        self.bonus = Bonus(self.options)
+        self.idle = 0  # optimiser steps that were left out because nothing was to be learned
+        self._seen = Seen()
+        self._entropy_from: float | None = None
+        self._owners: list[tuple[Micro, list[Rollout]]] = []  # whose tokens a micro-batch of this batch holds
+        copy = self.options.reference == "copy" or self.options.reference_every > 0
+        self.reference = Reference(self.model, copy=copy) if self.options.beta > 0 else None
+        self.weights = self._weights()
+
+    def _weights(self) -> dict[str, float]:
+        """Weight of each part of the loss, as it is now."""
+        kl = 0.0 if self.options.taxed else self.options.beta
+        return {"rl": 1.0, "ref_kl": kl} | ({"entropy": -self.bonus.now} if self.bonus.used else {})
 
     def updates(self, batch: Sequence[Ask]) -> Iterator[tuple[list[Micro], Mapping[str, float]]]:
-        """Roll out once, then ``mu`` steps on the same completions."""
+        """Roll out once, then ``mu`` passes over the same completions, each of ``minibatches`` optimiser steps."""
         rollouts = self.roll_out(batch)
         everything = gather_objects(rollouts)
         self.report(health(everything, self.options.group, self.rewards.names) | self.rewards.measured)
         if self.log_rollouts is not None and is_first():
             self.log_rollouts.write(self.batches_done, everything)
-        micros, counts = self.learn_from(batch, rollouts)
+        self._owners = []
+        portions = [self.learn_from(*one) for one in in_portions(batch, rollouts, self.options)]
+        micros = [micro for portion, _ in portions for micro in portion]
+        if self.options.looks_ahead:
+            self._entropy_from = look_ahead(self, micros, self.options.entropy_quantile)
+        if self.options.taxed:
+            tax(rollouts, self._owners, self.options, self.rewards.weights(self.batches_done), self.gather)
         for _ in range(self.options.mu):
-            self._seen = []
-            yield micros, counts
+            for portion, counts in portions:
+                if sum(gather_counts(len(portion))):
+                    self._seen, self.weights = Seen(), self._weights()
+                    yield portion, counts | self._bonus_count(portion)
+                    self.bonus.adapt(self._seen, self.gather)
+                else:
+                    self._leave_out(everything)
+        self._move_reference()
 
-    @torch.no_grad()
+    def _bonus_count(self, micros: Sequence[Micro]) -> dict[str, float]:
+        """Tokens on which the entropy bonus acts."""
+        if not self.bonus.used:
+            return {}
+        if self._entropy_from is None:
+            return {"entropy": float(sum(len(micro.columns["place"]) for micro in micros))}
+        return {"entropy": float(sum(int((m.columns["entropy"] >= self._entropy_from).sum()) for m in micros))}
+
+    def _leave_out(self, rollouts: Sequence[Rollout]) -> None:
+        """Count and say that an optimiser step is left out: none of its completions teaches anything."""
+        self.idle += 1
+        zeros = dict.fromkeys(("loss", "grad_norm", *(f"loss/{name}" for name in self.weights)), 0.0)
+        self.report(zeros | {"skipped": 1.0})
+        if is_first() and self.idle & (self.idle - 1) == 0:  # the 1st, 2nd, 4th, 8th, ...: said, not repeated
+            _LOG.warning("Batch %d: %s No optimiser step (%d so far).", self.batches_done, why(rollouts), self.idle)
+
+    def _move_reference(self) -> None:
+        """Let the reference follow, every so many batches."""
+        every = self.options.reference_every
+        if self.reference is not None and every and (self.batches_done + 1) % every == 0:
+            with self.gathered():
+                self.reference.follow(self.model, self.options.reference_mix)
+
     def roll_out(self, batch: Sequence[Ask]) -> list[Rollout]:
         """Sample, decode, reward and compare: ``group`` rollouts a question, questions in order."""
-        options, training = self.options, self.model.training
-        self.model.eval()
-        with self.gathered():
-            found = sample(
-                self.model,
-                [ask_tree(self.prompter, ask) for ask in batch],
-                encode_images(self.model, [image for ask in batch for image in ask.images], self.processor),
-                n=options.group,
-                max_new_tokens=options.max_new_tokens,
-                temperature=options.temperature,
-                stop=self.prompter.stop,
-                banned=self.prompter.banned,
-                generator=self.draws(),
-                pad_id=self.processor.tokenizer.pad_token_id,
-                layout=self.processor.layout,
-            )
-        self.model.train(training)
-        rollouts = [
-            Rollout(question, completion, self.prompter.decode(completion.tokens))
-            for ask, leaves in zip(batch, found, strict=True)
-            for question, completions in zip(ask.questions, leaves, strict=True)
-            for completion in completions
-        ]
-        self._reward(rollouts)
+        rollouts = draw(self, batch, self.options)
+        self._score(rollouts)
+        if self.options.resample:
+            self.report(fill_flat(self, batch, rollouts, self.options, self._score))
+        self._compare(rollouts)
         return rollouts
 
     def _reward(self, rollouts: Sequence[Rollout]) -> None:
         """Fill in reward parts, reward and advantage of every rollout."""
+        self._score(rollouts)
+        self._compare(rollouts)
+
+    def _score(self, rollouts: Sequence[Rollout]) -> None:
+        """Fill in reward parts and reward."""
         texts = [rollout.text for rollout in rollouts]
         parts, totals = self.rewards.score(texts, reward_columns(rollouts), self.batches_done)
-        everything, own = self.gather(totals)
-        advantages = group_advantages(everything, self.options.group, scale=self.options.scale)[own]
-        for rollout, row, total, advantage in zip(rollouts, parts, totals, advantages, strict=True):
+        for rollout, row, total in zip(rollouts, parts, totals, strict=True):
             rollout.parts = dict(zip(self.rewards.names, row.tolist(), strict=True))
-            rollout.reward, rollout.advantage = float(total), float(advantage)
+            rollout.reward = float(total)
+
+    def _compare(self, rollouts: Sequence[Rollout]) -> None:
+        """Fill in the advantage."""
+        compare(rollouts, self.options, self.rewards.weights(self.batches_done), self.gather)
 
     def learn_from(self, batch: Sequence[Ask], rollouts: Sequence[Rollout]) -> tuple[list[Micro], dict[str, float]]:
         """Trees of contexts, questions and completions, with what each completion token needs.
 
-        Groups whose rewards are all equal carry no gradient; without a reference they are not computed, but do count.
-        Completions of a group that begin alike, or are equal, share their tokens in the tree.
+        Groups whose rewards are all equal carry no gradient; without a reference or an entropy bonus they are not
+        computed, but do count (unless ``flat`` drops them). Completions of a group that begin alike, or are equal,
+        share their tokens in the tree.
         """
         options, left = self.options, iter(rollouts)
         trees, images, kept = [], [], []
@@ -162,9 +177,17 @@ class GRPO(Objective):
         with self.gathered() if options.beta else nullcontext():
             for micro in micros:
                 self._fill(micro, [order[id(tree)] for tree in micro.trees])
-        lengths = gather_objects([len(rollout.completion.tokens) * self.counts(rollout) for rollout in rollouts])
-        count = denominator(lengths, options.aggregate, options.max_new_tokens) / world_size()
+        lengths = gather_objects([rollout.length * self.counts(rollout) for rollout in self._counted(rollouts)])
+        split = sum(gather_counts(len(micros)))
+        count = denominator(lengths, self.aggregate, options.max_new_tokens, micros=split) / world_size()
         return micros, {"rl": count, "ref_kl": count}
+
+    def _counted(self, rollouts: Sequence[Rollout]) -> list[Rollout]:
+        """Rollouts of groups that count."""
+        if self.options.flat == "count":
+            return list(rollouts)
+        dropped = set(flat_groups(rollouts, self.options.group))
+        return [one for place, one in enumerate(rollouts) if place // self.options.group not in dropped]
 
     def counts(self, rollout: Rollout) -> bool:
         """Whether a completion is part of the loss."""
@@ -172,56 +195,62 @@ class GRPO(Objective):
 
     def learns(self, rollout: Rollout) -> bool:
         """Whether a completion has a gradient."""
-        return self.counts(rollout) and (rollout.advantage != 0 or self.options.beta > 0)
+        return self.counts(rollout) and (rollout.advantage != 0 or self.options.teaches_all)
 
     def _fill(self, micro: Micro, members: Sequence[Members]) -> None:
         """Place, advantage, weight, sampled and reference log-probability of every completion token."""
         rollouts = [rollout for one in members for rollout in one.rollouts]
-        lengths = [len(rollout.completion.tokens) for rollout in rollouts]
+        self._owners.append((micro, rollouts))
+        lengths = [rollout.length for rollout in rollouts]
         repeats = torch.tensor(lengths)
-        advantages = torch.tensor([rollout.advantage for rollout in rollouts]).repeat_interleave(repeats)
-        sampled = torch.tensor([logp for rollout in rollouts for logp in rollout.completion.logps])
         columns = {
             "place": places(micro.trees, [one.paths for one in members]),
-            "advantage": advantages,
-            "weight": token_weights(lengths, self.options.aggregate),
-            "sampled": sampled,
+            "lengths": repeats,
+            "advantage": torch.tensor([rollout.advantage for rollout in rollouts]).repeat_interleave(repeats),
+            "weight": token_weights(lengths, self.aggregate),
+            "sampled": torch.tensor([logp for rollout in rollouts for logp in rollout.completion.logps]),
         }
         micro.columns = {name: value.to(self.device) for name, value in columns.items()}
-        if self.options.beta:
-            micro.columns["reference"] = self._reference(micro)
-
-    @torch.no_grad()
-    def _reference(self, micro: Micro) -> Tensor:
-        """Log-probabilities under the reference: the adapter switched off, or the frozen copy."""
-        with self._reference_model() as model:
-            return self.logps_under(model, micro)[0][micro.columns["place"]]
-
-    @contextmanager
-    def _reference_model(self) -> Iterator[Any]:
-        if self._frozen:
-            yield self._frozen[0].to(self.device)
-            return
-        training = self.model.training
-        self.model.disable_adapters()
-        yield self.model.eval()
-        self.model.enable_adapters()
-        self.model.train(training)
+        if self.reference is not None:
+            with torch.no_grad(), self.reference.of(self.model, self.device) as model:
+                micro.columns["reference"] = self.logps_under(model, micro)[0][micro.columns["place"]]
 
     def parts(self, micro: Micro, logps: Tensor, entropy: Tensor) -> dict[str, Tensor]:
-        """Clipped surrogate and, with a reference, its KL."""
-        options, columns = self.options, micro.columns
+        """Cost of the policy, KL to the reference and entropy, each weighted and summed over its tokens."""
+        columns = micro.columns
         logps, entropy = logps[columns["place"]], entropy[columns["place"]]
         old = columns.setdefault("old", logps.detach())  # the first pass is on-policy; later passes compare with it
-        loss, clipped = policy_loss(
-            logps, old, columns["advantage"], clip_low=options.clip_low, clip_high=options.clip_high
+        terms = policy_terms(
+            self.options.method,
+            Scored(logps, old, columns["advantage"], columns["lengths"]),
+            self.options.terms(self._entropy_from),
+            reference=columns.get("reference"),
+            sampled=columns["sampled"],
+            entropies=entropy,
         )
-        gap = float((old - columns["sampled"]).abs().max())
-        self._seen.append((len(old), float(entropy.sum()), float(clipped.sum()), gap))
-        tokens, entropies, clips, gaps = zip(*self._seen, strict=True)  # of the pass so far: the last report is of all
-        shares = {"entropy": sum(entropies) / sum(tokens), "clipped_share": sum(clips) / sum(tokens)}
-        self.report(shares | {"sampler_gap": max(gaps)})
-        parts = {"rl": (loss * columns["weight"]).sum()}
-        if options.beta:
-            parts["ref_kl"] = (reference_kl(logps, old, columns["reference"]) * columns["weight"]).sum()
+        self._seen.add(terms, entropy, old - columns["sampled"])
+        self.report(self._seen.shares())
+        parts = {"rl": (terms.policy * columns["weight"]).sum()}
+        if terms.kl is not None:
+            parts["ref_kl"] = (terms.kl * columns["weight"]).sum()
+        if self.bonus.used and terms.bonus is not None:
+            parts["entropy"] = terms.bonus.sum()
         return parts
+
+    def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        """Keep what the weights alone do not tell: a reference that has moved, and the entropy bonus."""
+        super().on_save_checkpoint(checkpoint)
+        checkpoint["bonus"] = self.bonus.state()
+        if self.reference is not None and self.options.reference_every:
+            checkpoint["reference"] = self.reference.state(self.model)
+
+    def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        """Go on where the run stood.
+
+        Raises:
+            ValueError: If the checkpoint is of a model with other weights.
+        """
+        super().on_load_checkpoint(checkpoint)
+        self.bonus.restore(checkpoint["bonus"])
+        if self.reference is not None and self.options.reference_every:
+            self.reference.restore(checkpoint["reference"])

@@ -8,6 +8,7 @@ What a run leaves in its folder::
     STAGE/steps            checkpoints of an unfinished stage
     STAGE/logs             metrics as CSV, one attempt after each interruption
     STAGE/rollouts         sampled completions with their rewards (GRPO)
+    STAGE/pairs.jsonl      what was chosen over what (preference)
     STAGE/records          one line for each test question: answer, score, confidence
     model                  the last stage's model
     summary.json, index.html
@@ -33,15 +34,18 @@ from medvlm.models.merge import merge_lora
 from medvlm.models.tokens import max_positions
 from medvlm.ranks import in_turn, is_first
 from medvlm.settings import DataSettings, Recipe
-from medvlm.stages import AnyStage, ContrastiveStage, SFTStage, Stage
+from medvlm.stages import AnyStage, ContrastiveStage, PreferenceStage, SFTStage, Stage
 from medvlm.training.build import Collate, build_model, data_root, prepare_parts, set_texts, stage_data
 from medvlm.training.card import CARD_FILE, model_card
 from medvlm.training.checkpoint import latest_checkpoint
 from medvlm.training.checks import check_protocols, check_reports, check_rewards, check_samples
 from medvlm.training.contrastive import Contrastive, ContrastiveOptions
 from medvlm.training.devices import meet, whole_model
-from medvlm.training.grpo import GRPO, GRPOOptions
+from medvlm.training.grpo import GRPO
+from medvlm.training.grpo_options import check_policies, options_of
 from medvlm.training.objective import Objective, Schedule
+from medvlm.training.pairing import give_pairs
+from medvlm.training.prefer import Preference, PreferenceOptions
 from medvlm.training.rewards.scoring import RewardSet
 from medvlm.training.rollouts import RolloutLog
 from medvlm.training.sft import SFT
@@ -72,6 +76,8 @@ class Run:
             self._data[stage.name].setup(split)
         if "fit" in splits:
             check_reports(stage, self._data[stage.name].samples["train"])
+            if isinstance(stage, PreferenceStage):
+                give_pairs(self.recipe, stage, self._data[stage.name], self.pixels, start_folder(self.recipe, stage))
         return self._data[stage.name]
 
     def collate(self) -> Collate:
@@ -89,6 +95,7 @@ def prepare(recipe: Recipe) -> Run:
         RankError: In every other process, if the first one failed.
     """
     check_rewards(recipe)
+    check_policies(recipe.stages)
     check_protocols(recipe)
     meet(recipe.trainer)
     with in_turn():
@@ -196,7 +203,10 @@ def build_objective(recipe: Recipe, stage: AnyStage, model: Any, processor: Any,
     if isinstance(stage, ContrastiveStage):
         compared = ContrastiveOptions(**{name: getattr(stage, name) for name in ContrastiveOptions.__slots__})
         return Contrastive(model, processor, schedule, options=compared, **common)
-    options = GRPOOptions(**{name: getattr(stage, name) for name in GRPOOptions.__slots__})
+    if isinstance(stage, PreferenceStage):
+        compared_with = PreferenceOptions(**{name: getattr(stage, name) for name in PreferenceOptions.__slots__})
+        return Preference(model, processor, schedule, options=compared_with, **common)
+    options = options_of(stage)
     log, rewards = RolloutLog(folder / "rollouts"), RewardSet(stage.rewards, on_error=stage.on_reward_error)
     return GRPO(model, processor, schedule, rewards=rewards, options=options, log=log, **common)
 

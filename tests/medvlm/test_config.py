@@ -222,7 +222,7 @@ def test_the_saved_recipe_is_complete_with_defaults(toy: Path, tmp_path: Path) -
     saved = yaml.safe_load((tmp_path / "recipe.yaml").read_text(encoding="utf-8"))
     assert set(saved["stages"][1]) == set(GRPOStage.model_fields)
     assert set(saved["stages"][0]) == set(SFTStage.model_fields)
-    assert saved["stages"][1]["clip_high"] == 0.28
+    assert saved["stages"][1]["loss"] == "dapo"
 
 
 def test_the_run_has_a_folder_of_its_own(toy: Path) -> None:

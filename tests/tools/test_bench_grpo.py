@@ -39,7 +39,7 @@ def test_both_sides_run_and_their_losses_agree(tmp_path: Path) -> None:
 
 @pytest.mark.slow
 def test_losses_that_are_apart_fail() -> None:
-    wrong = "import medvlm.training.grpo as g; g.denominator = lambda lengths, *more: 1.1 * sum(lengths)"
+    wrong = "import medvlm.training.grpo as g; g.denominator = lambda lengths, *more, **others: 1.1 * sum(lengths)"
     done = run("--size", "tiny", "--steps", "1", changed=wrong)
     assert done.returncode == 1, done.stderr
     assert "Traceback" not in done.stderr

@@ -54,7 +54,7 @@ def test_without_adapters_the_reference_is_the_frozen_start(tiny: Any, batch: li
     before = {name: value.clone() for name, value in tiny[0].state_dict().items()}
     module = grpo(tiny, beta=0.1, lr=5e-3)
     curve = fit(module, [batch] * 2)
-    frozen = module._frozen[0].state_dict()
+    frozen = module.reference._frozen[0].state_dict()
     assert all(torch.equal(frozen[name], value) for name, value in before.items())
     assert curve[0]["loss/ref_kl"] == pytest.approx(0.0, abs=1e-6)
     assert curve[1]["loss/ref_kl"] > 1e-6
@@ -62,7 +62,7 @@ def test_without_adapters_the_reference_is_the_frozen_start(tiny: Any, batch: li
 
 
 def test_without_a_kl_there_is_no_reference(tiny: Any, grpo: Any) -> None:
-    assert grpo(tiny)._frozen == []
+    assert grpo(tiny).reference is None
 
 
 def test_the_gradient_without_advantage_is_that_of_the_kl(
@@ -78,7 +78,7 @@ def test_the_gradient_without_advantage_is_that_of_the_kl(
     model, processor = tiny
     other, _ = tiny_vlm(processor.tokenizer, image_size=32, seed=1)
     module = grpo(tiny, "constant", beta=0.5)
-    module._frozen[:] = [other.eval().requires_grad_(False)]
+    module.reference._frozen[:] = [other.eval().requires_grad_(False)]
     rollouts = module.roll_out(batch)
     fit(module, [batch])
     found = gradients(model)
