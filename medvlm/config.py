@@ -13,7 +13,7 @@ from pydantic import ValidationError
 
 from medvlm.files import write_whole
 from medvlm.settings import DataSettings, EvaluateSettings, ModelSettings, PartSettings, Recipe, TrainerSettings
-from medvlm.stages import ContrastiveStage, GRPOStage, Settings, SFTStage
+from medvlm.stages import ContrastiveStage, GRPOStage, PairSettings, PreferenceStage, Settings, SFTStage
 
 
 def find_recipe(name: str | Path) -> Path:
@@ -98,7 +98,7 @@ def _member(entries: list[Any], name: str, key: str) -> Any:
 
 def _explain(problem: dict[str, Any]) -> str:
     """One line a problem, with the nearest known name for an unknown one."""
-    place = [str(part) for part in problem["loc"] if part not in ("sft", "grpo", "contrastive")]
+    place = [str(part) for part in problem["loc"] if part not in ("sft", "grpo", "contrastive", "preference")]
     where = ".".join(place) or "recipe"
     if problem["type"] != "extra_forbidden":
         value = problem["input"]
@@ -119,6 +119,8 @@ def _names(location: Sequence[int | str]) -> list[str]:
         "sft": SFTStage,
         "grpo": GRPOStage,
         "contrastive": ContrastiveStage,
+        "preference": PreferenceStage,
+        "pairs": PairSettings,
     }
     section = next((sections[part] for part in reversed(location[:-1]) if part in sections), Recipe)
     return list(section.model_fields)

@@ -8,8 +8,9 @@ from typing import Any
 from medvlm.evaluation.protocols import get_protocol
 from medvlm.generation.prompts import Prompter, reference_text, user_text
 from medvlm.heads import text_ids
+from medvlm.preferences.pairs import pairs_of
 from medvlm.settings import Recipe
-from medvlm.stages import AnyStage, ContrastiveStage, GRPOStage, SFTStage, Stage
+from medvlm.stages import AnyStage, ContrastiveStage, GRPOStage, PreferenceStage, SFTStage, Stage
 from medvlm.study import Sample, SampleError
 from medvlm.training.contrastive import report_of
 from medvlm.training.rewards.scoring import RewardSet
@@ -26,6 +27,8 @@ def check_rewards(recipe: Recipe) -> None:
     for stage in recipe.stages:
         if isinstance(stage, GRPOStage):
             RewardSet(stage.rewards)
+        elif isinstance(stage, PreferenceStage) and stage.pairs.source == "sampled":
+            RewardSet(stage.pairs.rewards)
 
 
 def check_protocols(recipe: Recipe) -> None:
@@ -106,6 +109,8 @@ def _check(prompter: Prompter, sample: Sample, stage: AnyStage, limit: int | Non
     answer = ""
     if isinstance(stage, SFTStage):
         answer = reference_text(sample, reasoning=prompter.reasoning, weak=stage.weak)
+    elif isinstance(stage, PreferenceStage):
+        answer = max((text for pair in pairs_of(sample) for text in (pair.chosen, pair.rejected)), key=_size)
     for token in processor.placeholders:
         if token in question + answer:
             raise SampleError(f"Sample {sample.id!r} has {token} in its text; it would ask for an image of its own.")

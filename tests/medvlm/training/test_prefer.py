@@ -82,7 +82,7 @@ def rows(module: Preference, asks: Sequence[Ask], model: Any = None) -> tuple[li
 
 def quiet(module: Preference, asks: Sequence[Ask]) -> Any:
     """What `updates` gives, without a trainer to report to."""
-    module.report = lambda values: None  # type: ignore[method-assign,assignment]
+    module.report = lambda values: None  # type: ignore[method-assign]
     return next(module.updates(asks))
 
 
