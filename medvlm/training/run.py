@@ -9,7 +9,6 @@ What a run leaves in its folder::
     STAGE/logs             metrics as CSV, one attempt after each interruption
     STAGE/rollouts         sampled completions with their rewards (GRPO)
     STAGE/pairs.jsonl      what was chosen over what (preference)
-    STAGE/pairs.jsonl      what was chosen over what (preference)
     STAGE/records          one line for each test question: answer, score, confidence
     model                  the last stage's model
     summary.json, index.html
@@ -45,8 +44,6 @@ from medvlm.training.devices import meet, whole_model
 from medvlm.training.grpo import GRPO
 from medvlm.training.grpo_options import check_policies, options_of
 from medvlm.training.objective import Objective, Schedule
-from medvlm.training.pairing import give_pairs
-from medvlm.training.prefer import Preference, PreferenceOptions
 from medvlm.training.pairing import give_pairs
 from medvlm.training.prefer import Preference, PreferenceOptions
 from medvlm.training.rewards.scoring import RewardSet
