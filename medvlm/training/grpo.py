@@ -10,7 +10,6 @@ detached log-probability itself, and no second forward pass is needed. Without `
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import nullcontext
 from itertools import islice
@@ -33,7 +32,6 @@ from medvlm.training.rolling import draw, fill_flat, why
 from medvlm.training.rollouts import Rollout, RolloutLog, health
 
 __all__ = ["GRPO", "GRPOOptions"]
-_LOG = logging.getLogger(__name__)
 
 
 class GRPO(Objective):
@@ -68,7 +66,6 @@ class GRPO(Objective):
         self.log_rollouts = log
         self.aggregate: Aggregate = self.options.aggregate or self.options.method.aggregate
         self.bonus = Bonus(self.options)
-        self.idle = 0  # optimiser steps that were left out because nothing was to be learned
         self._seen = Seen()
         self._entropy_from: float | None = None
         self._owners: list[tuple[Micro, list[Rollout]]] = []  # whose tokens a micro-batch of this batch holds
@@ -102,7 +99,7 @@ class GRPO(Objective):
                     yield portion, counts | self._bonus_count(portion)
                     self.bonus.adapt(self._seen, self.gather)
                 else:
-                    self._leave_out(everything)
+                    self._nothing_learned(everything)
         self._move_reference()
 
     def _bonus_count(self, micros: Sequence[Micro]) -> dict[str, float]:
@@ -113,13 +110,11 @@ class GRPO(Objective):
             return {"entropy": float(sum(len(micro.columns["place"]) for micro in micros))}
         return {"entropy": float(sum(int((m.columns["entropy"] >= self._entropy_from).sum()) for m in micros))}
 
-    def _leave_out(self, rollouts: Sequence[Rollout]) -> None:
-        """Count and say that an optimiser step is left out: none of its completions teaches anything."""
-        self.idle += 1
+    def _nothing_learned(self, rollouts: Sequence[Rollout]) -> None:
+        """Leave an optimiser step out: none of its completions teaches anything."""
+        self.leave_out(f"{why(rollouts)} There is no gradient.")
         zeros = dict.fromkeys(("loss", "grad_norm", *(f"loss/{name}" for name in self.weights)), 0.0)
-        self.report(zeros | {"skipped": 1.0})
-        if is_first() and self.idle & (self.idle - 1) == 0:  # the 1st, 2nd, 4th, 8th, ...: said, not repeated
-            _LOG.warning("Batch %d: %s No optimiser step (%d so far).", self.batches_done, why(rollouts), self.idle)
+        self.report(zeros | {"skipped": float(self._left_out)})
 
     def _move_reference(self) -> None:
         """Let the reference follow, every so many batches."""

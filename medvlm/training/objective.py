@@ -9,6 +9,7 @@ the loss then does not depend on how the batch is split.
 
 from __future__ import annotations
 
+import logging
 import math
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -33,6 +34,8 @@ from medvlm.ranks import average_gradients, gather_rows
 from medvlm.rows import Rows, pack
 from medvlm.training.devices import Shards, gathered, shard
 from medvlm.tree import Tree
+
+_LOG = logging.getLogger(__name__)
 
 
 @dataclass(slots=True)
@@ -106,6 +109,7 @@ class Objective(lightning.LightningModule):
         self.prompter = Prompter(processor, reasoning=reasoning)
         self.micro_tokens, self.seed = micro_tokens, seed
         self.batches_done = 0
+        self._left_out = self._left_out_before = 0  # optimiser steps, of this batch and of this attempt at the stage
         self._cpu_before = 0.0
         self._began = time.process_time()
 
@@ -129,6 +133,7 @@ class Objective(lightning.LightningModule):
     def training_step(self, batch: Sequence[Ask], batch_idx: int) -> None:
         """All optimiser steps of a batch."""
         torch.manual_seed(self.batch_seed)
+        self._left_out = 0
         self.learn(batch)
         self.batches_done += 1
 
@@ -149,15 +154,28 @@ class Objective(lightning.LightningModule):
         norm = _whole(torch.nn.utils.clip_grad_norm_(self.trained(), self.schedule.clip_norm))
         if torch.isfinite(norm):  # of the gradients of all processes: they step, or skip, together
             optimizer.step()
+        else:
+            self.leave_out(f"its gradient is not finite (norm {float(norm)}); the weights stay as they were.")
         self.report(
             {f"loss/{name}": value for name, value in totals.items()}
             | {
                 "loss": sum(self.weights[name] * value for name, value in totals.items()),
                 "grad_norm": float(norm),
-                "skipped": float(not torch.isfinite(norm)),
+                "skipped": float(self._left_out),
                 "lr": optimizer.param_groups[0]["lr"],
             }
         )
+
+    def leave_out(self, reason: str) -> None:
+        """Count an optimiser step that is not made, and say so: the 1st time, the 2nd, the 4th, the 8th and so on.
+
+        Args:
+            reason: Why, in words.
+        """
+        self._left_out += 1
+        self._left_out_before += 1
+        if ranks.is_first() and self._left_out_before & (self._left_out_before - 1) == 0:
+            _LOG.warning("Batch %d: %s Left out so far: %d.", self.batches_done, reason, self._left_out_before)
 
     def _accumulate(self, micros: Sequence[Micro], counts: Mapping[str, float]) -> dict[str, float]:
         """Gradients of all micro-batches, and the sum of each loss part."""
@@ -227,9 +245,13 @@ class Objective(lightning.LightningModule):
             micros[-1].images.extend(images[index])
         return micros
 
-    def draws(self) -> torch.Generator | RankDraws:
-        """Random numbers of this batch for sampling: as in one process, however many share the batch."""
-        generator = torch.Generator(self.device).manual_seed(self.batch_seed)
+    def draws(self, attempt: int = 0) -> torch.Generator | RankDraws:
+        """Random numbers of this batch for sampling: as in one process, however many share the batch.
+
+        Args:
+            attempt: Another number draws other completions of the same batch.
+        """
+        generator = torch.Generator(self.device).manual_seed(self.batch_seed + attempt * 1_000_000_007)
         return generator if ranks.world_size() == 1 else RankDraws(generator)
 
     def gather(self, values: Tensor) -> tuple[Tensor, slice]:
