@@ -125,14 +125,17 @@ def average_gradients(parameters: Sequence[torch.nn.Parameter]) -> None:
     """Mean of the gradients over all processes, in place; a parameter without one counts as zero.
 
     One message for many small tensors, once a step: how many backward passes each process made does not matter, and one
-    whose share of the batch is empty, or shows no image, does not hold up the others.
+    whose share of the batch is empty, or shows no image, does not hold up the others. What has a gradient in no process
+    has none after it either, so that an optimiser leaves it as it would in one process.
 
     Args:
         parameters: The same in every process.
     """
     if world_size() == 1:
         return
-    for bucket in _buckets(parameters):
+    found = torch.tensor([parameter.grad is not None for parameter in parameters], device=_device()).int()
+    dist.all_reduce(found)
+    for bucket in _buckets([parameter for parameter, ranks in zip(parameters, found.tolist(), strict=True) if ranks]):
         for parameter in bucket:
             if parameter.grad is None:
                 parameter.grad = torch.zeros_like(parameter)

@@ -82,7 +82,7 @@ class Shards(ModelParallelStrategy):
         checkpoint: dict[str, Any] = self.checkpoint_io.load_checkpoint(checkpoint_path)
         options = StateDictOptions(full_state_dict=True, strict=False)
         cast(Any, self.lightning_module).on_load_checkpoint(checkpoint)  # refuses another model before it is loaded
-        set_model_state_dict(self._module, checkpoint["state_dict"], options=options)
+        set_model_state_dict(self._module, dict(checkpoint["state_dict"]), options=options)  # it adds tied ones
         names = self._trained_names()
         for optimizer, saved in zip(self.optimizers, checkpoint["optimizer_states"], strict=True):
             state = {names[index]: values for index, values in saved["state"].items()}
@@ -195,9 +195,12 @@ def shard(module: nn.Module, model: Any, mesh: Any) -> None:
     """
     from torch.distributed.fsdp import fully_shard
 
-    for layer in model.get_decoder().layers:
-        fully_shard(layer, mesh=mesh)
-    fully_shard(module, mesh=mesh)
+    layers = [fully_shard(layer, mesh=mesh) for layer in model.get_decoder().layers]
+    whole = fully_shard(module, mesh=mesh)
+    # said outright, for torch's guess (the order of the last forward passes) differs where processes sampled otherwise
+    for layer, before in zip(layers, [layers[0], *layers], strict=False):
+        layer.set_modules_to_backward_prefetch([before])
+    whole.set_modules_to_backward_prefetch([layers[-1]])
 
 
 @contextmanager

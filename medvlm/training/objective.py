@@ -30,6 +30,7 @@ from medvlm.generation.draws import RankDraws
 from medvlm.generation.engine import Ask, encode_images
 from medvlm.generation.prompts import Prompter
 from medvlm.logps import branch_logps
+from medvlm.models.parts import part_of
 from medvlm.ranks import average_gradients, gather_rows
 from medvlm.rows import Rows, pack
 from medvlm.training.devices import Shards, gathered, shard
@@ -119,8 +120,12 @@ class Objective(lightning.LightningModule):
         return self._cpu_before + time.process_time() - self._began
 
     def on_fit_start(self) -> None:
-        """Count the time from here on."""
+        """Count the time from here on; sharded weights learn from their first pass that this module is the whole."""
         self._began = time.process_time()
+        if self.sharded:
+            with torch.no_grad():
+                self(self._nothing())
+            cast(Any, self).reshard()
 
     def updates(self, batch: Sequence[Ask]) -> Iterator[tuple[list[Micro], Mapping[str, float]]]:
         """The optimiser steps of a batch: micro-batches, and the count by which each loss part is divided."""
@@ -180,6 +185,7 @@ class Objective(lightning.LightningModule):
     def _accumulate(self, micros: Sequence[Micro], counts: Mapping[str, float]) -> dict[str, float]:
         """Gradients of all micro-batches, and the sum of each loss part."""
         totals = dict.fromkeys(self.weights, 0.0)
+        most = max(ranks.gather_counts(len(micros))) if self.sharded else 0
         for micro in micros:
             loss = torch.zeros((), device=self.device)
             for name, value in self.parts(micro, *self(micro)).items():
@@ -188,15 +194,23 @@ class Objective(lightning.LightningModule):
                 loss = loss + self.weights[name] * share
             self.manual_backward(loss)
         if self.sharded:
-            for _ in range(max(ranks.gather_counts(len(micros))) - len(micros)):
-                self.manual_backward(self(self._nothing())[0].sum() * 0)  # layers are gathered by all, or by none
+            self._keep_up(micros, most)
         return totals
+
+    def _keep_up(self, micros: Sequence[Micro], most: int) -> None:
+        """Run the model as often as the process with most micro-batches: layers are gathered by all, or by none."""
+        for _ in range(most - len(micros)):
+            self.manual_backward(self(self._nothing())[0].sum() * 0)
+        if not sum(ranks.gather_counts(sum(len(micro.images) for micro in micros))):
+            for name, weight in self.named_parameters():
+                if part_of(name) != "decoder":
+                    weight.grad = None  # as in one process: no image, no gradient, and none of 0 either
 
     def forward(self, micro: Micro) -> tuple[Tensor, Tensor]:
         """Log-probability and entropy of the counted tokens of a micro-batch."""
         logps, entropy = self.logps_under(self.model, micro)
         if self.sharded and torch.is_grad_enabled():  # every weight has a gradient in every process, images or not
-            logps = logps + sum(weight.sum() for weight in self.trained()) * 0
+            logps = logps + sum(weight.sum() for weight in self.trained() if not isinstance(weight, DTensor)) * 0
         return logps, entropy
 
     def _nothing(self) -> Micro:
