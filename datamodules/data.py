@@ -14,6 +14,8 @@ from medvlm import ranks
 from medvlm.study import Sample
 
 from .batches import StepSampler, group_by_image
+from .curriculum import CurriculumSampler, by_difficulty
+from .difficulty import Difficulty
 from .mixture import Mixture, MixtureSampler
 from .sets import LoadReport, load_set
 from .splits import shared_groups, split_by_group, split_hash
@@ -48,7 +50,7 @@ class Groups(Dataset[Drawn]):
 class DrawSampler:
     """Gives a loader the (epoch, index) pairs of a sampler, from its first step on, without end."""
 
-    def __init__(self, sampler: StepSampler | MixtureSampler) -> None:
+    def __init__(self, sampler: StepSampler | MixtureSampler | CurriculumSampler) -> None:
         self.sampler = sampler
 
     def __iter__(self) -> Iterator[list[tuple[int, int]]]:
@@ -83,6 +85,8 @@ class StudyData(lightning.LightningDataModule):
         options: Mapping[str, Any] | None = None,
         keep: Callable[[Sample], bool] | None = None,
         mixture: Mixture | None = None,
+        difficulty: Difficulty | None = None,
+        steps: int = 1,
     ) -> None:
         """Take the settings; nothing is read before ``setup``.
 
@@ -101,9 +105,11 @@ class StudyData(lightning.LightningDataModule):
             options: What the set itself takes.
             keep: Which training samples are drawn; all if None.
             mixture: Several sets instead of the one.
+            difficulty: Which training questions of a single set are kept, and in which order, by their pass rates.
+            steps: Of training, over which an order by difficulty goes from one end to the other.
         """
         super().__init__()
-        self.keep, self.mixture = keep, mixture
+        self.keep, self.mixture, self.difficulty, self.steps = keep, mixture, difficulty, steps
         self.set_name, self.root, self.collate = set_name, root, collate
         self.batch_size, self.validate_share, self.max_questions = batch_size, validate_share, max_questions
         self.num_workers, self.seed, self.rank, self.world_size = num_workers, seed, rank, world_size
@@ -130,7 +136,9 @@ class StudyData(lightning.LightningDataModule):
         held_out = self.validate_share > 0 and split in ("train", "validate")
         report, source = LoadReport(), "train" if held_out else split
         if self.mixture is None:
-            samples = list(load_set(self.set_name, self.root, source, report=report, **self.options))
+            found = load_set(self.set_name, self.root, source, report=report, **self.options)
+            chosen = self.difficulty if source == "train" else None
+            samples = list(found if chosen is None else chosen.keep(found, report))
         else:
             samples = self.mixture.load(source, report, self.options)
         if not held_out:
@@ -171,7 +179,11 @@ class StudyData(lightning.LightningDataModule):
         if not samples:
             raise ValueError(f"none of the {len(self.samples['train'])} training samples of {self.set_name!r} is kept")
         if self.mixture is None:
-            return {self.set_name: group_by_image(samples, max_questions=self.max_questions)}
+            groups = group_by_image(samples, max_questions=self.max_questions)
+            if self.difficulty is not None and self.difficulty.order != "random":
+                rates, where = self.difficulty.known, str(self.difficulty.rates)
+                groups = by_difficulty(groups, rates, self.difficulty.order, where)
+            return {self.set_name: groups}
         return self.mixture.group(samples, self.max_questions)
 
     def train_dataloader(self, start_step: int | None = None) -> DataLoader[Drawn]:
@@ -186,8 +198,10 @@ class StudyData(lightning.LightningDataModule):
         rank = ranks.rank() if self.rank is None else self.rank
         world = ranks.world_size() if self.world_size is None else self.world_size
         place = {"seed": self.seed, "start_step": step, "rank": rank, "world_size": world}
-        order: StepSampler | MixtureSampler
-        if self.mixture is None:
+        order: StepSampler | MixtureSampler | CurriculumSampler
+        if self.difficulty is not None and self.difficulty.order != "random":
+            order = CurriculumSampler(len(groups), self.batch_size, self.steps, **place)
+        elif self.mixture is None:
             order = StepSampler(len(groups), self.batch_size, **place)
         else:
             sizes = {name: len(found) for name, found in parts.items()}

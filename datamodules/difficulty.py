@@ -3,7 +3,7 @@
 Difficulty is a file ``{"id": rate, ...}`` of the training split, or the folder of rollouts of a GRPO run: then the
 rate of a question is its mean accuracy over all of its completions. Kept are questions with ``low < rate < high``: what
 a model always or never answers teaches GRPO nothing (MedVLThinker, Huang et al. 2025, drops both ends). Stages with
-other bounds make a curriculum.
+other bounds, or an order by rate (:mod:`.curriculum`), make a curriculum.
 """
 
 from __future__ import annotations
@@ -11,13 +11,46 @@ from __future__ import annotations
 import json
 from collections import defaultdict
 from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from statistics import fmean
 from typing import Any
 
 from medvlm.study import Sample, SampleError
 
+from .curriculum import Order
 from .sets.records import LoadReport
+
+
+@dataclass(frozen=True)
+class Difficulty:
+    """Which questions of a set are drawn, and in which order.
+
+    Attributes:
+        rates: File of pass rates by sample id, or folder of rollouts.
+        low: Questions with this rate or less are left out.
+        high: Questions with this rate or more are left out.
+        order: ``random``, ``easy_first`` or ``hard_first`` over the steps of a stage.
+    """
+
+    rates: Path
+    low: float = 0.0
+    high: float = 1.0
+    order: Order = "random"
+
+    def __post_init__(self) -> None:
+        if not 0 <= self.low < self.high <= 1:
+            raise ValueError(f"low {self.low}, high {self.high}: expected 0 <= low < high <= 1")
+
+    @cached_property
+    def known(self) -> dict[str, float]:
+        """The rates, read once."""
+        return read_rates(self.rates)
+
+    def keep(self, samples: Iterator[Sample], report: LoadReport) -> Iterator[Sample]:
+        """Give the questions within the bounds; see `keep_between`."""
+        return keep_between(samples, self.known, self.low, self.high, report, str(self.rates))
 
 
 def read_rates(path: Path | str) -> dict[str, float]:
@@ -83,11 +116,12 @@ def keep_between(
         (f"pass rate {low:g} or less", lambda rate: rate <= low),
         (f"pass rate {high:g} or more", lambda rate: rate >= high),
     ]
-    some, left_out, kept = "", 0, 0
+    some, without, left_out, kept = "", 0, 0, 0
     for sample in samples:
         some, rate = sample.id, rates.get(sample.id)
         why = "no pass rate" if rate is None else next((text for text, out in reasons if out(rate)), "")
         if why:
+            without += rate is None
             left_out += 1
             report.skip(sample.id, why)
             continue
@@ -96,4 +130,7 @@ def keep_between(
     report.kept -= left_out  # not before: the set itself looks at it after its last record
     if not kept:
         names = f"its ids look like {next(iter(rates), 'nothing')!r}, those of the samples like {some!r}"
-        raise SampleError(f"{where}: no sample has a rate between {low:g} and {high:g}; {names}")
+        if without == left_out:
+            raise SampleError(f"{where}: none of {without} samples has a rate: it has {len(rates)}; {names}")
+        known = left_out - without
+        raise SampleError(f"{where}: none of {known} samples with a rate lies between {low:g} and {high:g}; {names}")

@@ -82,6 +82,11 @@ class DataSettings(Settings):
     """Keyword arguments of the set's loader; of a mixture, those that every part takes."""
     parts: list[PartSettings] = Field(default_factory=list)
     """Several sets in one stream, instead of ``set`` and ``root``."""
+    rates: Path | None = None
+    """JSON file ``{"id": pass rate}`` (``medvlm probe``) or a rollouts folder; kept are training questions with
+    ``low < rate < high``. Of a mixture, each part has its own."""
+    low: Annotated[float, Field(ge=0, le=1)] = 0.0
+    high: Annotated[float, Field(ge=0, le=1)] = 1.0
     temperature: Annotated[float, Field(gt=0)] = 1.0
     """Of a mixture: 1 is proportional to size, a large one equal shares."""
     make: dict[str, Any] = Field(default_factory=dict)
@@ -102,6 +107,14 @@ class DataSettings(Settings):
     """Processes that read images."""
     augment: bool = False
     """Gentle 2D augmentation of training images (no mirror: sides matter)."""
+
+    @model_validator(mode="after")
+    def _rates_of_one_set(self) -> DataSettings:
+        if self.rates is not None and self.parts:
+            raise ValueError("rates are of one set: in a mixture, give each part its own (data.parts.0.rates)")
+        if self.rates is not None and not self.low < self.high:
+            raise ValueError(f"low {self.low:g} is not below high {self.high:g}")
+        return self
 
     @property
     def name(self) -> str:

@@ -58,6 +58,8 @@ class Stage(Settings):
     """Keep training samples whose categories have these values."""
     kinds: list[str] | None = None
     """Keep training samples of these kinds of answer."""
+    order: Literal["random", "easy_first", "hard_first"] = "random"
+    """Of training questions over the steps, by their pass rates (``data.rates``)."""
     options: dict[str, Any] = {}
     """Keyword arguments of the set's loader, over those of the data section."""
     evaluate: bool = True

@@ -14,6 +14,7 @@ from torch import Tensor
 from medvlm.datamodules.augment import augment
 from medvlm.datamodules.cache import PixelCache
 from medvlm.datamodules.data import Drawn, StudyData
+from medvlm.datamodules.difficulty import Difficulty
 from medvlm.datamodules.mixture import Mixture, Part
 from medvlm.datamodules.sets.phantom import make_phantom
 from medvlm.generation.engine import Ask
@@ -180,7 +181,23 @@ def stage_data(recipe: Recipe, stage: Stage, root: Path, collate: Collate) -> St
         options=recipe.data.options | stage.options,
         keep=keep,
         mixture=mixture(recipe.data),
+        difficulty=difficulty(recipe.data, stage),
+        steps=stage.steps,
     )
+
+
+def difficulty(settings: DataSettings, stage: Stage) -> Difficulty | None:
+    """Which questions a stage draws by their pass rates, and in which order; None where neither is asked for.
+
+    Raises:
+        ValueError: If an order is asked for without rates, or of a mixture.
+    """
+    if settings.rates is None:
+        if stage.order != "random":
+            where = "a mixture has shares instead" if settings.parts else "say data.rates=FILE (medvlm probe makes it)"
+            raise ValueError(f"stage {stage.name!r}: order={stage.order} needs the pass rates of one set; {where}")
+        return None
+    return Difficulty(settings.rates, settings.low, settings.high, stage.order)
 
 
 def mixture(settings: DataSettings) -> Mixture | None:
