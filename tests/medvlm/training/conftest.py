@@ -119,10 +119,15 @@ def abstains(completions: Sequence[str], **columns: Any) -> list[float | None]:
     return [None] * len(completions)
 
 
+def rare(completions: Sequence[str], **columns: Any) -> list[float | None]:
+    """A reward that few completions earn."""
+    return [float(sum(map(ord, text)) % 5 == 0) for text in completions]
+
+
 @pytest.fixture
 def grpo(monkeypatch: pytest.MonkeyPatch) -> Callable[..., GRPO]:
     """Make a module with a toy reward; many tokens end an answer, so that random text has different lengths."""
-    for reward in (letters, constant, short, abstains):
+    for reward in (letters, constant, short, abstains, rare):
         monkeypatch.setitem(REWARDS, reward.__name__, reward)
     stop = property(lambda self: [self.processor.tokenizer.eos_token_id, *range(60, 160)])
     monkeypatch.setattr(Prompter, "stop", stop)
