@@ -41,6 +41,8 @@ class ModelSettings(Settings):
     lora: dict[str, Any] | None = None
     """``parts``, ``rank``, ``alpha``, ``dropout``, ``method`` (lora, dora, rslora, pissa, adalora), ``also_train``:
     adapters on these parts, all else frozen; None: no adapters."""
+    quantize: Literal["4bit"] | None = None
+    """``4bit``: adapters are trained over weights in 4 bits (QLoRA; CUDA and the ``qlora`` extra)."""
     prompt_tokens: Annotated[int, Field(ge=1)] | None = None
     """Learned tokens that every prompt begins with (prompt tuning), all else frozen; None: none."""
 
@@ -48,6 +50,10 @@ class ModelSettings(Settings):
     def _one_way_of_training(self) -> ModelSettings:
         if self.prompt_tokens is not None and (self.lora is not None or self.freeze):
             raise ValueError("prompt_tokens freezes all else: leave out lora and freeze")
+        if self.quantize is not None and self.lora is None:
+            raise ValueError("quantize=4bit: weights in 4 bits cannot be trained, say which adapters are (lora)")
+        if self.quantize is not None and (self.lora or {}).get("method") in ("pissa", "dora"):
+            raise ValueError("quantize=4bit: pissa and dora need the weights themselves; take lora, rslora or adalora")
         return self
 
 

@@ -70,7 +70,7 @@ def add_lora(
         raise ValueError(f"lora.method={method!r} is none of {', '.join(METHODS)}.{more}")
     if "decoder" in also_train:
         raise ValueError("also_train takes vision and projector; a decoder that is trained whole needs no adapters.")
-    whole, options = _whole_modules(model, also_train), dict(METHODS[method])
+    whole, options = topmost_modules(model, also_train), dict(METHODS[method])
     if model.device.type == "meta":
         options.pop("init_lora_weights", None)  # there are no weights to start from
     common: dict[str, Any] = {"lora_alpha": alpha, "lora_dropout": dropout, "modules_to_save": whole or None}
@@ -152,7 +152,7 @@ def _own_names(model: nn.Module) -> set[str]:
     return {name for name, _ in model.named_parameters()} | {name for name, _ in model.named_buffers()}
 
 
-def _whole_modules(model: nn.Module, parts: Sequence[str]) -> list[str]:
+def topmost_modules(model: nn.Module, parts: Sequence[str]) -> list[str]:
     """Topmost modules of these parts that have parameters."""
     found: list[str] = []
     for name, module in model.named_modules():

@@ -14,6 +14,7 @@ from medvlm.study import WeightsError
 from .adapters import load_lora
 from .native import wrap
 from .processing import MedVLMProcessor
+from .quantized import Bits, check_quantizing, quantization
 from .weights import check_complete, check_source, explained
 
 
@@ -22,6 +23,7 @@ def load_vlm(
     *,
     adapter: str | Path | None = None,
     dtype: torch.dtype | str = "auto",
+    quantize: Bits | None = None,
     device: torch.device | str = "cpu",
 ) -> tuple[PreTrainedModel, Any]:
     """Load a model, in evaluation mode, and its processor. Pickled weights and remote code are never run.
@@ -32,16 +34,28 @@ def load_vlm(
         source: Folder or Hub name of any image-text-to-text model.
         adapter: Folder or Hub name of LoRA weights saved apart.
         dtype: Number type of the weights; that of the file if ``auto``.
+        quantize: ``4bit`` stores the decoder's linear maps in 4 bits, to train adapters on them.
         device: Where the model goes.
 
     Raises:
         WeightsError: If the source is missing, pickled, damaged, or of another architecture.
+        ImportError: If 4 bits are asked for without bitsandbytes.
     """
     name = check_source(source)
     config = read_config(name)
+    stored: dict[str, Any] = {}
+    if quantize is not None:
+        check_quantizing()
+        stored["quantization_config"] = quantization(config)
     with explained(name):
         loaded: Any = AutoModelForImageTextToText.from_pretrained(
-            name, config=config, dtype=dtype, use_safetensors=True, trust_remote_code=False, output_loading_info=True
+            name,
+            config=config,
+            dtype=dtype,
+            use_safetensors=True,
+            trust_remote_code=False,
+            output_loading_info=True,
+            **stored,
         )
         processor = AutoProcessor.from_pretrained(name, trust_remote_code=False)
     model, report = loaded

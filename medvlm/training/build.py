@@ -26,6 +26,7 @@ from medvlm.models.adapters import add_lora
 from medvlm.models.learned_prompt import add_learned_tokens, train_learned_tokens
 from medvlm.models.native import NativeProcessor, check_runs
 from medvlm.models.parts import freeze
+from medvlm.models.quantized import check_quantizing
 from medvlm.recipes import RECIPES
 from medvlm.settings import DataSettings, ModelSettings, Recipe
 from medvlm.stages import Stage
@@ -57,8 +58,10 @@ def build_model(settings: ModelSettings, texts: Iterable[str], *, seed: int, met
         meta: Allocate no weights.
 
     Raises:
-        WeightsError: If the source is a model of another kind than those composed here.
+        WeightsError: If the source is a model of another kind than those composed here, or 4 bits cannot be used.
     """
+    if settings.quantize is not None and not meta:
+        check_quantizing()  # the stages will load it so
     if settings.source is not None:
         model, processor = load_vlm(settings.source)
         check_runs(settings.source, processor)

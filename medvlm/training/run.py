@@ -30,7 +30,7 @@ from medvlm.datamodules.cache import PixelCache, fingerprint
 from medvlm.datamodules.data import StudyData
 from medvlm.files import atomic_folder, write_whole
 from medvlm.models import load_vlm
-from medvlm.models.merge import merge_lora
+from medvlm.models.quantized import merged
 from medvlm.models.tokens import max_positions
 from medvlm.ranks import in_turn, is_first
 from medvlm.settings import DataSettings, Recipe
@@ -244,7 +244,7 @@ def train_stage(run: Run, stage: AnyStage) -> Path:
         if is_first():
             cost = {"cpu_seconds": round(module.cpu_seconds, 1), "batches": stage.steps}
             write_whole(folder / "cost.json", json.dumps(cost))
-            merge_lora(model)
+            model = merged(model, start_folder(recipe, stage))
             save_model(model, processor, recipe, folder / "model", module.save_beside)
             shutil.rmtree(folder / "steps", ignore_errors=True)
     return folder
@@ -253,6 +253,6 @@ def train_stage(run: Run, stage: AnyStage) -> Path:
 def starting_model(recipe: Recipe, stage: Stage) -> tuple[Any, Any]:
     """The model that a stage starts from, as it is trained (frozen parts, adapters), and its processor."""
     torch.manual_seed(recipe.seed)
-    model, processor = load_vlm(start_folder(recipe, stage))
+    model, processor = load_vlm(start_folder(recipe, stage), quantize=recipe.model.quantize)
     prepare_parts(model, recipe.model)
     return model, processor
