@@ -1,0 +1,34 @@
+"""Every recipe of a paper runs: its own stages, on a model and a set of twelve patients small enough for a test."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from medvlm.config import load_config
+from medvlm.training.finish import run_recipe
+
+SMALL = [
+    "model={encoder: {name: siglip_tiny, image_size: 32, patch_size: 16}, decoder: {model_type: qwen3, hidden_size: 32, "
+    "intermediate_size: 64, num_hidden_layers: 2, num_attention_heads: 2, num_key_value_heads: 1, head_dim: 16, "
+    "max_position_embeddings: 512, tie_word_embeddings: true}, vocabulary: 400}",
+    "evaluate={limit: 2, batch: 4, max_new_tokens: 4, baselines: []}",
+    "trainer={accelerator: cpu, threads: 1, progress: false, tensorboard: false}",
+]
+GRPO = ["stages.grpo.steps=1", "stages.grpo.images=2", "stages.grpo.group=2", "stages.grpo.max_new_tokens=6"]
+SFT = ["stages.sft.steps=1", "stages.sft.images=2"]
+RECIPES: dict[str, list[str]] = {
+    "chestx_reasoner": [*GRPO, "data.options={kinds: [closed]}"],
+    "medground_r1": [*GRPO, "data.options={kinds: [box]}"],
+    "medtvt_r1": [*SFT, *GRPO, "data.options={kinds: [open]}"],
+    "report_grpo": [*GRPO, "data.options={kinds: [report]}"],
+}
+
+
+@pytest.mark.parametrize("name", sorted(RECIPES))
+def test_a_recipe_of_a_paper_runs(name: str, tmp_path: Path) -> None:
+    data = ["data={set: thorax, make: {patients: 12, size: 32}}", f"output={tmp_path}"]
+    recipe = load_config(name, [*data, *SMALL, *RECIPES[name]])
+    assert set(run_recipe(recipe)) >= {stage.name for stage in recipe.stages}
+    assert (tmp_path / name / "model" / "config.json").is_file()
