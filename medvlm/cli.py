@@ -15,9 +15,11 @@ VERBS = {
     "train": ("medvlm.training.command", "train a recipe: its stages, scores and page"),
     "evaluate": ("medvlm.evaluation.command", "score a model on a set, by its protocol"),
     "report": ("medvlm.reporting.command", "write reports for a folder of studies"),
+    "probe": ("medvlm.probe_command", "measure how often a model answers each question right"),
     "rollouts": ("medvlm.rollouts_command", "look at what a GRPO stage sampled"),
     "predict": ("medvlm.predict_command", "ask a model about an image"),
     "zeroshot": ("medvlm.zeroshot_command", "compare images with findings, labels or texts"),
+    "pairs": ("medvlm.pairs_command", "make preference pairs of a set"),
     "convert": ("medvlm.convert_command", "check, show, de-identify and audit data"),
 }
 

@@ -12,11 +12,13 @@ from random import Random
 from typing import get_args
 
 from medvlm.generation.prompts import reference_text
-from medvlm.preferences.corrupt import CORRUPTIONS, Corruption
+from medvlm.preferences.corrupt import CORRUPTIONS, Corruption, stated
 from medvlm.preferences.pairs import Pair
 from medvlm.preferences.rationale import follow
 from medvlm.study import Sample, SampleError
 
+TRIES = 50
+"""Reports of others that are looked at for one with other findings."""
 ALL: tuple[Corruption, ...] = get_args(Corruption)
 
 
@@ -70,9 +72,10 @@ def _of(
 def _wrong(sample: Sample, name: Corruption, reports: Sequence[Sample], rng: Random) -> Sample | None:
     """The sample with a wrong report, and a rationale that goes with it; None if the corruption does not fit."""
     if name == "other":
-        for _ in range(len(reports)):
+        found = stated(sample.answer)
+        for _ in range(TRIES):
             other = rng.choice(reports)
-            if other.group != sample.group and other.answer.split() != sample.answer.split():
+            if other.group != sample.group and stated(other.answer) != found:  # the same in other words is no error
                 return replace(sample, answer=other.answer, rationale=other.rationale)
         return None
     text = CORRUPTIONS[name](sample.answer, rng)
