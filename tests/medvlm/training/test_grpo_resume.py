@@ -1,4 +1,4 @@
-"""A GRPO stage whose reference follows and whose entropy bonus moves goes on after a failure as if there had been none."""
+"""A GRPO stage whose reference follows and whose entropy bonus moves goes on after a failure as if nothing had been."""
 
 from __future__ import annotations
 
