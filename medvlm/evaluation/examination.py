@@ -17,7 +17,7 @@ from medvlm.evaluation.records import Record, RecordFile, grade
 from medvlm.evaluation.scoring import Score, score_records
 from medvlm.evaluation.showing import ImageMode, Key, group_by_images, load_images, shown_images
 from medvlm.generation.engine import Ask
-from medvlm.study import ImageRef, MedvlmError, Sample
+from medvlm.study import ImageRef, MedvlmError, Sample, SampleError
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,6 +56,7 @@ class Examination:
 
     Raises:
         ValueError: If there are no samples, two have one id, or images cannot be shuffled.
+        SampleError: If an answer is a pseudo-label.
     """
 
     def __init__(
@@ -171,3 +172,8 @@ def _check(samples: Sequence[Sample]) -> None:
     counts = Counter(sample.id for sample in samples)
     if twice := [name for name, count in counts.items() if count > 1]:
         raise ValueError(f"{len(twice)} sample ids occur more than once, first {twice[0]!r}; records need unique ids")
+    if voted := sum("pseudo" in sample.extra for sample in samples):
+        raise SampleError(
+            f"{voted} of {len(samples)} samples have answers that a model voted for (pseudo): they may train one, but "
+            "are no truth to score by; evaluate on verified answers"
+        )
