@@ -20,6 +20,7 @@ from .tiled import Idefics, InternVL
 FAMILIES: dict[str, Family] = {
     "gemma3": Gemma3(),
     "llava": Llava(),
+    "qwen2_vl": QwenVL(),
     "qwen2_5_vl": QwenVL(),
     "qwen3_vl": QwenVL(),
     "idefics3": Idefics(),

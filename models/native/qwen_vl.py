@@ -1,4 +1,4 @@
-"""Qwen2.5-VL and Qwen3-VL (Lingshu, Med-R1 and others).
+"""Qwen2-VL, Qwen2.5-VL and Qwen3-VL (MedVLM-R1, Med-R1, Lingshu and others).
 
 What differs: pictures come as one flat list of patches with a grid ``(time, rows, columns)`` each; positions have three
 axes (M-RoPE), so that an image's tokens stand in rows and columns; Qwen3-VL adds features of three depths of its
@@ -17,11 +17,11 @@ from torch import Tensor
 from .family import Family
 
 SIDE = 448
-"""Side of the picture, if the processor's limits allow it: 256 tokens for Qwen2.5-VL, 196 for Qwen3-VL."""
+"""Side of the picture, if the processor's limits allow it: 256 tokens for Qwen2-VL and Qwen2.5-VL, 196 for Qwen3-VL."""
 
 
 class QwenVL(Family):
-    """``qwen2_5_vl`` and ``qwen3_vl``."""
+    """``qwen2_vl``, ``qwen2_5_vl`` and ``qwen3_vl``."""
 
     def size(self, config: Any, processor: Any) -> tuple[int, int]:
         """The largest square up to ``SIDE`` that the processor leaves as it is."""

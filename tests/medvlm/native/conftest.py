@@ -108,6 +108,20 @@ def qwen_ids(tokenizer: Any) -> dict[str, Any]:
     return {name: tokenizer.convert_tokens_to_ids(token) for name, token in names.items()}
 
 
+def qwen2_vl() -> tuple[Any, Any]:
+    tokenizer = tokens(**QWEN, start="<|vision_start|>", end="<|vision_end|>")
+    rope = {"rope_type": "default", "mrope_section": [1, 1, 2], "rope_theta": 10000.0}
+    config = hf.Qwen2VLConfig(
+        text_config={**text_numbers(tokenizer), "rope_parameters": rope},
+        vision_config={"depth": 2, "embed_dim": 24, "hidden_size": 32, "num_heads": 2, "patch_size": 4},
+        **qwen_ids(tokenizer),
+    )
+    images = hf.Qwen2VLImageProcessor(patch_size=4, size={"shortest_edge": 64, "longest_edge": 24 * 24})
+    videos = hf.Qwen2VLVideoProcessor(patch_size=4)
+    processor = hf.Qwen2VLProcessor(images, tokenizer, videos, chat_template=template(QWEN_TEMPLATE))
+    return hf.Qwen2VLForConditionalGeneration(config), processor
+
+
 def qwen2_5_vl() -> tuple[Any, Any]:
     tokenizer = tokens(**QWEN, start="<|vision_start|>", end="<|vision_end|>")
     rope = {"rope_type": "default", "mrope_section": [1, 1, 2], "rope_theta": 10000.0}
@@ -203,6 +217,7 @@ def paligemma() -> tuple[Any, Any]:
 BUILDERS: dict[str, Callable[[], tuple[Any, Any]]] = {
     "gemma3": gemma3,
     "llava": llava,
+    "qwen2_vl": qwen2_vl,
     "qwen2_5_vl": qwen2_5_vl,
     "qwen3_vl": qwen3_vl,
     "idefics3": lambda: idefics("idefics3"),
