@@ -1,4 +1,8 @@
-"""All questions of a set put to one model: batches that any loop may run, every answer on disk before the next one."""
+"""All questions of a set put to one model: batches that any loop may run, every answer on disk before the next one.
+
+Several processes take batches in turn and record what was answered in files of their own, which the first one joins in
+the order of the set: the file is that of one process, byte for byte.
+"""
 
 from __future__ import annotations
 
@@ -11,9 +15,10 @@ from typing import Self
 
 from torch import Tensor
 
+from medvlm import ranks
 from medvlm.evaluation.answerer import Answerer, run_key
 from medvlm.evaluation.protocols import Protocol as ScoringProtocol
-from medvlm.evaluation.records import Record, RecordFile, grade
+from medvlm.evaluation.records import Record, RecordFile, grade, read_records
 from medvlm.evaluation.scoring import Score, score_records
 from medvlm.evaluation.showing import ImageMode, Key, group_by_images, load_images, shown_images
 from medvlm.generation.engine import Ask
@@ -82,7 +87,11 @@ class Examination:
         self._shown: Mapping[Key, Key] = shown_images(samples, settings.image, settings.seed)
 
     def __enter__(self) -> Self:
-        self._file = RecordFile(self.path, self.key)
+        with ranks.in_turn():
+            self._file = RecordFile(self.path, self.key)
+            if ranks.is_first():
+                self._take_in(self._parts())  # of a run that was killed before it joined them
+        self._own = None if ranks.world_size() == 1 else RecordFile(self._part(ranks.rank()), self.key)
         by_id = {sample.id: sample for sample in self.samples}
         self._known = {
             record.id for record in self._file.records if record.id in by_id and record.asks(by_id[record.id])
@@ -93,6 +102,8 @@ class Examination:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self._file.__exit__(kind, error, trace)
+        if self._own is not None:
+            self._own.__exit__(kind, error, trace)
 
     @property
     def name(self) -> str:
@@ -105,10 +116,42 @@ class Examination:
         return len(self._known)
 
     def batches(self) -> list[list[list[Sample]]]:
-        """What is still to ask, as ``[batch][images][question]``."""
+        """What is still to ask in this process, as ``[batch][images][question]``."""
+        return self._batches()[ranks.rank() :: ranks.world_size()]
+
+    def _batches(self) -> list[list[list[Sample]]]:
+        """What is still to ask in all processes: the same batches, whatever their number, for the same numbers."""
         left = [sample for sample in self.samples if sample.id not in self._known]
         groups = group_by_images(left, self.settings.questions)
         return [groups[start : start + self.settings.batch] for start in range(0, len(groups), self.settings.batch)]
+
+    def join(self) -> None:
+        """Join what all processes have recorded, once each has answered its batches; one alone has nothing to join."""
+        if self._own is None:
+            return
+        ranks.wait()
+        with ranks.in_turn():
+            if ranks.is_first():
+                order = [sample.id for batch in self._batches() for group in batch for sample in group]
+                self._take_in(self._parts(), order)
+            else:
+                self._file.records = read_records(self.path)
+
+    def _part(self, rank: int) -> Path:
+        """Where a process records what it has answered."""
+        return self.path.with_name(f"{self.path.stem}.part-{rank}{self.path.suffix}")
+
+    def _parts(self) -> list[Path]:
+        return sorted(self.path.parent.glob(f"{self.path.stem}.part-*{self.path.suffix}"))
+
+    def _take_in(self, parts: Sequence[Path], order: Sequence[str] = ()) -> None:
+        """Append the records of this run that lie in other files, in an order of ids, and remove the files."""
+        known = {record.id for record in self._file.records}
+        lines = [record for part in parts for record in read_records(part) if record.run == self.key]
+        found = {record.id: record for record in lines if record.id not in known}
+        self._file.append(found[name] for name in (order or found))
+        for part in parts:
+            part.unlink()
 
     def answer(self, groups: Sequence[list[Sample]]) -> int:
         """Ask the questions of a batch and record the answers; the number of questions.
@@ -118,7 +161,7 @@ class Examination:
         """
         asked = [self._load(group) for group in groups]
         added = list(self._answers(asked))
-        self._file.append(added)
+        (self._own or self._file).append(added)
         return len(added)
 
     def latest(self) -> list[Record]:

@@ -21,6 +21,7 @@ from medvlm.evaluation.records import Record
 from medvlm.evaluation.scoring import Score, compare
 from medvlm.evaluation.showing import ImageMode
 from medvlm.files import write_whole
+from medvlm.ranks import is_first
 from medvlm.study import ImageRef, Sample
 
 BASELINES = ("majority", "blank", "shuffled")
@@ -40,6 +41,7 @@ def plain_loop(examination: Examination, *, progress: bool = False) -> None:
         task = bar.add_task(examination.name, total=len(examination.samples), completed=examination.answered)
         for batch in examination.batches():
             bar.advance(task, examination.answer(batch))
+        examination.join()
 
 
 def evaluate(
@@ -124,13 +126,15 @@ def evaluate_with_baselines(
         path = folder / f"{name}.jsonl"
         if name == "majority":
             others[name] = majority_records(train, samples, protocol)
-            write_whole(path, b"".join(record.to_line() for record in others[name]))
+            if is_first():
+                write_whole(path, b"".join(record.to_line() for record in others[name]))
             continue
         mode: ImageMode = "blank" if name == "blank" else "shuffled"
         _, others[name] = _examine(engine, samples, pixels, protocol, path, loop, replace(chosen, image=mode))
     score = compare(score, real, others, seed=chosen.seed)
-    write_whole(folder / "score.json", json.dumps(score.to_json(), indent=1, ensure_ascii=False))
-    write_whole(folder / "score.txt", score.to_text())
+    if is_first():
+        write_whole(folder / "score.json", json.dumps(score.to_json(), indent=1, ensure_ascii=False))
+        write_whole(folder / "score.txt", score.to_text())
     return score
 
 

@@ -129,7 +129,7 @@ def score_stage(run: Run, stage: AnyStage) -> Score:
         seed=recipe.seed,
         batch=settings.batch,
         max_new_tokens=settings.max_new_tokens,
-        loop=test_loop(build_trainer(recipe, stage, folder, attempt="test")),
+        loop=test_loop(build_trainer(recipe, stage, folder, attempt="test", trains=False)),
     )
 
 

@@ -11,6 +11,7 @@ from torch.utils.data import DataLoader
 
 from medvlm.evaluation.examination import Examination
 from medvlm.evaluation.runner import Loop
+from medvlm.ranks import gather_counts
 from medvlm.study import Sample
 
 
@@ -30,11 +31,12 @@ class Examined(lightning.LightningModule):
         self.examination.answer(batch)
 
     def on_test_epoch_end(self) -> None:
-        """Log the share of right answers; scores with intervals come from the records."""
+        """Join the records of all processes and log the share of right answers; intervals come from the records."""
+        self.examination.join()
         graded = [record.correct for record in self.examination.latest() if record.correct is not None]
         if graded:
             name = f"test/{self.examination.settings.image}/accuracy"
-            self.log(name, sum(graded) / len(graded), batch_size=len(graded))
+            self.log(name, sum(graded) / len(graded), batch_size=len(graded), sync_dist=True)
 
     def transfer_batch_to_device(self, batch: Any, device: torch.device, dataloader_idx: int) -> Any:
         """Leave the batch where it is: it holds questions, whose images are read when they are asked."""
@@ -45,18 +47,15 @@ def test_loop(trainer: lightning.Trainer) -> Loop:
     """The test loop of a trainer, for `medvlm.evaluation.runner.evaluate`.
 
     Args:
-        trainer: Runs on one device; records of several would be written to one file.
-
-    Raises:
-        ValueError: If the trainer has more than one process.
+        trainer: Its processes take batches in turn, and the records are those of one; it must not divide them again
+            (``use_distributed_sampler=False``).
     """
-    if trainer.world_size > 1:
-        raise ValueError(f"An examination runs in one process, not in {trainer.world_size}; set trainer.devices=1.")
 
     def loop(examination: Examination) -> None:
-        if batches := examination.batches():
-            trainer.test(
-                Examined(examination), DataLoader(cast(Any, batches), batch_size=None, collate_fn=list), verbose=False
-            )
+        own = examination.batches()
+        if most := max(gather_counts(len(own))):
+            batches = [*own, *[[]] * (most - len(own))]  # all processes go through the loop as often
+            loader = DataLoader(cast(Any, batches), batch_size=None, collate_fn=list)
+            trainer.test(Examined(examination), loader, verbose=False)
 
     return loop

@@ -46,7 +46,9 @@ class Checkpoints(Callback):
                 shutil.rmtree(old)
 
 
-def build_trainer(recipe: Recipe, stage: Stage, folder: Path, *, attempt: str | None = None) -> lightning.Trainer:
+def build_trainer(
+    recipe: Recipe, stage: Stage, folder: Path, *, attempt: str | None = None, trains: bool = True
+) -> lightning.Trainer:
     """The trainer of a stage.
 
     Args:
@@ -54,8 +56,10 @@ def build_trainer(recipe: Recipe, stage: Stage, folder: Path, *, attempt: str | 
         stage: Its steps end the run.
         folder: Of the stage; metrics go to ``logs/ATTEMPT/metrics.csv``.
         attempt: Name of the attempt; ``attempt-N`` if not given, a new one after each interruption.
+        trains: Whether weights are trained; to score them, every process holds the whole model.
     """
     settings = recipe.trainer
+    placed = settings if trains else settings.model_copy(update={"strategy": "auto"})
     if settings.threads is not None:
         torch.set_num_threads(settings.threads)
     _quiet()
@@ -68,7 +72,7 @@ def build_trainer(recipe: Recipe, stage: Stage, folder: Path, *, attempt: str | 
         accelerator=settings.accelerator,
         devices=settings.devices,
         num_nodes=settings.nodes,
-        strategy=build_strategy(settings),
+        strategy=build_strategy(placed),
         precision=settings.precision,
         max_epochs=1,
         limit_train_batches=stage.steps,
