@@ -20,9 +20,10 @@ from typing import Literal
 
 from medvlm.study import Sample
 
+from ..splits import fraction_of
 from .cards import SetCard
 from .choices import choice_answer
-from .records import Absent, LoadReport, collect, one_of, read_records
+from .records import Absent, LoadReport, UnusableRecordError, collect, one_of, read_records
 from .row import Row, known_split, rows_of
 
 FOLDERS = {"open": ("Open-access",), "restricted": ("Restricted-access",), "all": ("Open-access", "Restricted-access")}
@@ -40,6 +41,7 @@ def load_omnimed(
     split: str,
     *,
     part: Literal["open", "restricted", "all"] = "open",
+    train_share: float = 0.0,
     report: LoadReport | None = None,
     absent: Absent = "keep",
 ) -> Iterator[Sample]:
@@ -47,23 +49,32 @@ def load_omnimed(
 
     Args:
         root: Folder that holds ``QA_information`` and ``Images``, or its parent.
-        split: ``test`` or ``all``; the set has no other.
+        split: ``test`` or ``all``; the set has no other, unless ``train_share`` makes one.
         part: ``open``, ``restricted`` or ``all``.
+        train_share: Share of the images whose questions are ``train``, chosen by their names, for work that trains on
+            the set (Med-R1).
         report: Filled with what was read, kept and left out.
         absent: Whether samples whose image file is not there are given (``keep``) or left out (``skip``).
 
     Raises:
         FileNotFoundError: If the folder or its question files are absent.
-        ValueError: If the split or part is unknown.
+        ValueError: If the split or part is unknown, or the share is no share.
     """
-    known_split(split, ("test",), CARD.title)
+    if not 0 <= train_share < 1:
+        raise ValueError(f"train_share={train_share!r}: expected a share from 0 up to 1")
+    known_split(split, ("train", "test") if train_share else ("test",), CARD.title)
     one_of("part", part, FOLDERS)
     home, paths = _find(Path(root), part)
 
     def make(row: Row) -> Sample:
-        return _sample(row, home)
+        return _sample(row, home, side(row))
 
-    rows = (row for path in paths for row in rows_of({"test": path}, read_records))
+    def side(row: Row | UnusableRecordError) -> str:
+        if isinstance(row, UnusableRecordError):
+            return "test"  # named once
+        return "train" if fraction_of(row.text("image_path")) < train_share else "test"
+
+    rows = (row for path in paths for row in rows_of({"test": path}, read_records) if split in ("all", side(row)))
     return collect(rows, make, name=CARD.title, report=report, absent=absent)
 
 
@@ -80,7 +91,7 @@ def _find(root: Path, part: str) -> tuple[Path, list[Path]]:
     )
 
 
-def _sample(row: Row, home: Path) -> Sample:
+def _sample(row: Row, home: Path, split: str) -> Sample:
     """Make a sample of one record."""
     row = row.named(row.text("question_id") or row.where)
     image = row.need("image_path")
@@ -94,7 +105,7 @@ def _sample(row: Row, home: Path) -> Sample:
         kind="choice",
         options=options,
         group=image,
-        split="test",
+        split=split,
         categories={
             "modality": MODALITIES.get(modality, modality),
             "question_type": row.text("question_type"),

@@ -32,6 +32,20 @@ def test_omnimed_matches_the_answer_without_punctuation_and_reads_the_odd_key(re
     ]
 
 
+def test_omnimed_is_divided_by_image_where_a_share_is_trained_on(released: Released) -> None:
+    root = released("omnimed")
+    sides = {side: list(load_omnimed(root, side, train_share=0.5)) for side in ("train", "test", "all")}
+    assert {sample.split for sample in sides["train"]} == {"train"}
+    images = [{sample.group for sample in sides[side]} for side in ("train", "test")]
+    assert all(images)
+    assert images[0].isdisjoint(images[1])
+    assert len(sides["train"]) + len(sides["test"]) == len(sides["all"]) == len(list(load_omnimed(root, "test")))
+    with pytest.raises(ValueError, match="no train split"):
+        list(load_omnimed(root, "train"))
+    with pytest.raises(ValueError, match="expected a share"):
+        list(load_omnimed(root, "test", train_share=1.5))
+
+
 def test_omnimed_in_a_folder_of_its_own_and_the_restricted_part(released: Released, tmp_path: Path) -> None:
     root = released("omnimed")
     (tmp_path / "outer").mkdir()
