@@ -109,9 +109,9 @@ def ratio_interval(
     sums = _cluster_sums(np.stack([above, below], axis=1), clusters)
     if not below.sum() > 0:
         raise ValueError(f"the denominators sum to {below.sum()}; expected more than 0")
-    drawn = np.concatenate([sums[index].sum(axis=1) for index in _draws(len(sums), resamples, seed)])
+    drawn = np.concatenate([sums[index].sum(axis=1) for index in draw_clusters(len(sums), resamples, seed)])
     drawn = drawn[drawn[:, 1] > 0]
-    low, high = _percentiles(drawn[:, 0] / drawn[:, 1], level, len(sums))
+    low, high = percentiles(drawn[:, 0] / drawn[:, 1], level, len(sums))
     return Interval(float(above.sum() / below.sum()), low, high, len(above), len(sums), level)
 
 
@@ -147,10 +147,10 @@ def paired_difference(
         raise ValueError(f"{len(gain)} values of the first and {len(other)} of the second; expected pairs")
     gain = gain - other
     sums = _cluster_sums(np.stack([gain, np.ones_like(gain)], axis=1), clusters)
-    drawn = np.concatenate([sums[index].sum(axis=1) for index in _draws(len(sums), resamples, seed)])
+    drawn = np.concatenate([sums[index].sum(axis=1) for index in draw_clusters(len(sums), resamples, seed)])
     means, value = drawn[:, 0] / drawn[:, 1], float(gain.mean())
     extreme = int((np.abs(means - value) >= abs(value) - 1e-12).sum())
-    low, high = _percentiles(means, level, len(sums))
+    low, high = percentiles(means, level, len(sums))
     return Difference(value, low, high, (1 + extreme) / (1 + resamples), len(gain), len(sums))
 
 
@@ -174,8 +174,12 @@ def _cluster_sums(columns: Floats, clusters: Sequence[Hashable]) -> Floats:
     return sums
 
 
-def _draws(clusters: int, resamples: int, seed: int) -> Iterator[NDArray[np.int64]]:
-    """Cluster indices of each resample, ``(chunk, clusters)`` at a time so that memory stays bounded."""
+def draw_clusters(clusters: int, resamples: int, seed: int) -> Iterator[NDArray[np.int64]]:
+    """Cluster indices of each resample, ``(chunk, clusters)`` at a time so that memory stays bounded.
+
+    Raises:
+        ValueError: If there is no resample to draw.
+    """
     if resamples < 1:
         raise ValueError(f"{resamples} resamples; expected at least 1")
     generator, chunk = np.random.default_rng(seed), max(1, _CELLS // clusters)
@@ -183,7 +187,12 @@ def _draws(clusters: int, resamples: int, seed: int) -> Iterator[NDArray[np.int6
         yield generator.integers(0, clusters, (min(chunk, resamples - start), clusters))
 
 
-def _percentiles(drawn: Floats, level: float, clusters: int) -> tuple[float, float]:
+def percentiles(drawn: Floats, level: float, clusters: int) -> tuple[float, float]:
+    """Both ends of the percentile interval of resampled values; NaN with fewer than two clusters.
+
+    Raises:
+        ValueError: If the level is not between 0 and 1.
+    """
     if not 0 < level < 1:
         raise ValueError(f"confidence level {level}; expected a number between 0 and 1, such as 0.95")
     if clusters < 2:

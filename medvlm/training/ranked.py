@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import json
+import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from statistics import fmean
+from dataclasses import asdict, dataclass
+from typing import Any
 
 import torch
 from rich.table import Table
@@ -12,11 +14,13 @@ from torch import Tensor
 
 from medvlm.descriptors import DESCRIPTORS, NAMES
 from medvlm.evaluation.labeler import FINDINGS, label_report
-from medvlm.evaluation.ranking import auroc, recall_at
+from medvlm.evaluation.ranking import found_at, mean_auroc
+from medvlm.evaluation.statistics import Interval, mean_interval
+from medvlm.files import write_whole
 from medvlm.stages import Stage
 from medvlm.study import Sample
 from medvlm.training.run import Run
-from medvlm.zeroshot import Aligned
+from medvlm.zeroshot import Aligned, SharedSpace
 
 RECALLS = (1, 5, 10)
 FEWEST = 5  # positive and negative cases of a finding that is scored
@@ -28,72 +32,90 @@ class Ranking:
 
     Attributes:
         pairs: Studies with their reports.
-        by_name: AUROC of each finding that occurs, asked for by its name.
-        by_description: The same, asked for by its observations.
-        accuracy: Share of right calls at one half by description, of each finding.
-        recall: Share of images whose report is among the k most similar, by k.
+        scores: Each score by name, with its interval over patients; means over findings first.
+        chance: What each would be by guessing; NaN where that depends on the labels.
     """
 
     pairs: int
-    by_name: dict[str, float]
-    by_description: dict[str, float]
-    accuracy: dict[str, float]
-    recall: dict[int, float]
+    scores: Mapping[str, Interval]
+    chance: Mapping[str, float]
 
     def values(self) -> dict[str, float]:
-        """All numbers by name, means over findings first."""
-        found = {
-            f"zero-shot {what}": fmean(values.values())
-            for what, values in (
-                ("AUROC by name", self.by_name),
-                ("AUROC by description", self.by_description),
-                ("accuracy by description", self.accuracy),
-            )
-            if values
-        }
-        found |= {f"report recall@{k} of {self.pairs}": value for k, value in self.recall.items()}
-        return found | {f"AUROC by description, {name}": value for name, value in self.by_description.items()}
+        """All numbers by name."""
+        return {name: interval.value for name, interval in self.scores.items()}
+
+    def to_json(self) -> dict[str, Any]:
+        """All numbers with their intervals."""
+        return {"pairs": self.pairs, "scores": {name: asdict(interval) for name, interval in self.scores.items()}}
 
 
 def score_alignment(run: Run, stage: Stage) -> Ranking:
     """Score the model of a contrastive stage on the held-out split; labels come from the reports, by rules.
 
+    The scores are left in the stage's ``records/ranking.json``.
+
     Raises:
         SampleError: If a held-out image cannot be read.
     """
-    aligned = Aligned.load(run.recipe.folder / stage.name / "model")
+    folder = run.recipe.folder / stage.name
+    aligned = Aligned.load(folder / "model")
     samples = run.data(stage, "fit", run.held_out).samples[run.held_out]
     chosen: Mapping[object, Sample] = {sample.images: sample for sample in samples if sample.kind == "report"}
     studies = list(chosen.values())[: run.recipe.evaluate.limit]
     pixels = [[run.pixels(image) for image in sample.images] for sample in studies]
-    return rank(aligned, pixels, [sample.answer for sample in studies])
+    patients = [sample.group or sample.id for sample in studies]
+    ranking = rank(aligned, pixels, [sample.answer for sample in studies], patients)
+    write_whole(folder / "records" / "ranking.json", json.dumps(ranking.to_json(), indent=1))
+    return ranking
 
 
-def rank(aligned: Aligned, images: Sequence[Sequence[Tensor]], reports: Sequence[str]) -> Ranking:
+def rank(
+    aligned: SharedSpace, images: Sequence[Sequence[Tensor]], reports: Sequence[str], patients: Sequence[str]
+) -> Ranking:
     """Score a model on images and their reports.
 
     Args:
         aligned: The model.
         images: Prepared pixels of each study.
         reports: The report of each.
+        patients: Whose study it is; a patient's are resampled together.
     """
     stated = [label_report(report) for report in reports]
     truth = {name: [states.get(name) == "present" for states in stated] for name in FINDINGS}
     scored = [name for name in FINDINGS if FEWEST <= sum(truth[name]) <= len(reports) - FEWEST]
     embedded = aligned.images(images)
-    by_name = _scores(aligned, embedded, {name: [NAMES[name]] for name in scored})
+    named = _scores(aligned, embedded, {name: [NAMES[name]] for name in scored})
     described = _scores(aligned, embedded, {name: DESCRIPTORS[name] for name in scored})
-    similarity = aligned.retrieve(embedded, reports)
-    return Ranking(
-        len(reports),
-        {name: auroc(by_name[name], truth[name]) for name in scored},
-        {name: auroc(described[name], truth[name]) for name in scored},
-        {name: float((described[name].gt(0.5) == torch.tensor(truth[name])).float().mean()) for name in scored},
-        {k: recall_at(similarity.cpu(), k) for k in RECALLS if k <= len(reports)},
-    )
+    similarity = aligned.retrieve(embedded, reports).cpu()
+    found = _finding_scores(named, described, truth, patients) if scored else {}
+    chance = {name: math.nan if "accuracy" in name else 0.5 for name in found}
+    for k in (k for k in RECALLS if k <= len(reports)):
+        name = f"report recall@{k} of {len(reports)}"
+        found[name], chance[name] = mean_interval(found_at(similarity, k), patients), k / len(reports)
+    for name in scored:
+        key = f"AUROC by description, {name}"
+        found[key], chance[key] = mean_auroc(described[name], truth[name], patients), 0.5
+    return Ranking(len(reports), found, chance)
 
 
-def _scores(aligned: Aligned, embedded: Tensor, observations: Mapping[str, Sequence[str]]) -> dict[str, Tensor]:
+def _finding_scores(
+    named: Mapping[str, Tensor],
+    described: Mapping[str, Tensor],
+    truth: Mapping[str, Sequence[bool]],
+    patients: Sequence[str],
+) -> dict[str, Interval]:
+    """Means over findings."""
+    wanted = torch.tensor([truth[name] for name in named])
+    by_name, by_description = torch.stack(list(named.values())), torch.stack(list(described.values()))
+    right = by_description.gt(0.5).eq(wanted).float().mean(0)
+    return {
+        "zero-shot AUROC by name": mean_auroc(by_name, wanted, patients),
+        "zero-shot AUROC by description": mean_auroc(by_description, wanted, patients),
+        "zero-shot accuracy by description": mean_interval(right, patients),
+    }
+
+
+def _scores(aligned: SharedSpace, embedded: Tensor, observations: Mapping[str, Sequence[str]]) -> dict[str, Tensor]:
     """Probability of each finding in each image."""
     if not observations:
         return {}
@@ -103,9 +125,11 @@ def _scores(aligned: Aligned, embedded: Tensor, observations: Mapping[str, Seque
 
 def ranking_table(name: str, ranking: Ranking) -> Table:
     """The scores as a table to print."""
-    table = Table(title=f"{name}: zero-shot on {ranking.pairs} held-out studies (chance: AUROC 0.5)")
+    table = Table(title=f"{name}: zero-shot on {ranking.pairs} held-out studies")
     table.add_column("score")
-    table.add_column("value", justify="right")
-    for score, value in ranking.values().items():
-        table.add_row(score, f"{value:.3f}")
+    for column in ("value", "95 % over patients", "chance"):
+        table.add_column(column, justify="right")
+    for score, one in ranking.scores.items():
+        chance = "" if math.isnan(ranking.chance[score]) else f"{ranking.chance[score]:.3f}"
+        table.add_row(score, f"{one.value:.3f}", f"{one.low:.3f} to {one.high:.3f}", chance)
     return table
