@@ -22,16 +22,15 @@ from medvlm.generation.prompts import REASONING, reference_text, user_text
 from medvlm.identity import PHANTOM_SETS
 from medvlm.intensity import IntensityRecipe
 from medvlm.models import build_vlm, load_vlm, train_tokenizer
-from medvlm.models.adapters import add_lora
-from medvlm.models.learned_prompt import add_learned_tokens, train_learned_tokens
+from medvlm.models.learned_prompt import add_learned_tokens
 from medvlm.models.native import NativeProcessor, check_runs
-from medvlm.models.parts import freeze
 from medvlm.models.quantized import check_quantizing
 from medvlm.recipes import RECIPES
 from medvlm.settings import DataSettings, ModelSettings, Recipe
 from medvlm.stages import Stage
 from medvlm.study import ImageRef, Sample
 from medvlm.training.configuration import plan_config
+from medvlm.training.fitting import check_fits
 from medvlm.training.inputs import check_images
 
 
@@ -91,16 +90,6 @@ def _with_prompt(model: Any, processor: Any, settings: ModelSettings, seed: int)
     if settings.prompt_tokens is not None:
         add_learned_tokens(model, processor, settings.prompt_tokens, seed=seed)
     return model, processor
-
-
-def prepare_parts(model: Any, settings: ModelSettings) -> None:
-    """Freeze the parts that are not trained, or hang LoRA on those that the recipe names."""
-    if settings.prompt_tokens is not None:
-        train_learned_tokens(model)
-    elif settings.lora is not None:
-        add_lora(model, **settings.lora)
-    else:
-        freeze(model, parts=tuple(settings.freeze))
 
 
 def training_texts(samples: Sequence[Sample], *, reasoning: bool) -> list[str]:
@@ -216,12 +205,14 @@ def set_texts(recipe: Recipe, root: Path) -> list[str]:
     Raises:
         SampleError: If the model cannot read the images of the set.
         ImageError: If a volume has too few or too many slices for it.
+        WeightsError: If the model cannot fit a device.
     """
     unused: Any = None
     data = stage_data(recipe, recipe.stages[0], root, unused)
     data.setup("fit")
     settings, samples = recipe.model, data.samples["train"]
     config, _ = plan_config(settings)
+    check_fits(recipe, config)
     check_images(
         settings, config, samples, recipes=intensity_recipes(settings.intensity), modality=recipe.data.modality
     )

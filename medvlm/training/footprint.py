@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass, fields
 from typing import Any
+
+from medvlm.models.quantized import BITS
 
 # what Lightning keeps weights in, and what it computes in
 WEIGHT_BYTES: Mapping[str, int] = {"32-true": 4, "bf16-mixed": 4, "16-mixed": 4, "bf16-true": 2}
@@ -44,14 +47,14 @@ class Load:
         tokens: Padded tokens.
         row: Tokens of one row.
         counted: Tokens whose scores are computed.
-        patches: Patch tokens of all images, where the encoder is trained; else 0.
+        encoded: Values that the encoders keep of all images, where they are trained; else 0.
         cached: Tokens that a sampler keeps.
     """
 
     tokens: int
     row: int
     counted: int
-    patches: int
+    encoded: int
     cached: int = 0
 
 
@@ -76,9 +79,14 @@ class Memory:
     sampling: int
 
     @property
+    def held(self) -> int:
+        """What stays whatever passes through the model."""
+        return self.weights + self.reference + self.gradients + self.optimizer
+
+    @property
     def peak(self) -> int:
         """The most that is held at once: sampling and learning take turns."""
-        return self.weights + self.reference + self.gradients + self.optimizer + max(self.activations, self.sampling)
+        return self.held + max(self.activations, self.sampling)
 
     def parts(self) -> dict[str, int]:
         """Every part that is not zero, by name."""
@@ -87,34 +95,45 @@ class Memory:
 
 
 def estimate(
-    decoder: Tower, vision: Tower, load: Load, *, total: int, trained: int, precision: str, reference: bool
+    decoder: Tower | None,
+    load: Load | None,
+    *,
+    total: int,
+    trained: int,
+    precision: str,
+    reference: bool,
+    small: int = 0,
 ) -> Memory:
     """Memory of a step on one device that holds the whole model.
 
     Args:
-        decoder: The language model.
-        vision: The encoder.
-        load: One forward pass.
+        decoder: The language model; None for what is held alone.
+        load: One forward pass; None for what is held alone.
         total: Parameters.
         trained: Parameters that are trained.
         precision: Lightning's name.
         reference: Whether a frozen copy is kept.
+        small: Parameters that are stored in 4 bits.
 
     Examples:
-        >>> memory = estimate(Tower(8, 1, 10), Tower(4, 1), Load(2, 2, 1, 0), total=100, trained=10,
-        ...                   precision="32-true", reference=False)
+        >>> memory = estimate(Tower(8, 1, 10), Load(2, 2, 1, 0), total=100, trained=10, precision="32-true",
+        ...                   reference=False)
         >>> memory.weights, memory.gradients, memory.optimizer
         (400, 40, 80)
     """
     size, value = WEIGHT_BYTES[precision], COMPUTE_BYTES[precision]
-    kept = KEPT * value * (load.tokens * decoder.width * decoder.layers + load.patches * vision.width * vision.layers)
-    mask = load.tokens * load.row * value
-    scores = SCORES * 4 * load.counted * decoder.vocabulary
+    weights = (total - small) * size + math.ceil(small * BITS / 8)
+    passing = sampling = 0
+    if decoder is not None and load is not None:
+        passing = value * (KEPT * load.tokens * decoder.width * decoder.layers + load.encoded)
+        passing += load.tokens * load.row * value  # the mask
+        passing += SCORES * 4 * load.counted * decoder.vocabulary
+        sampling = load.cached * decoder.cached * value
     return Memory(
-        weights=total * size,
-        reference=total * size if reference else 0,
+        weights=weights,
+        reference=weights if reference else 0,
         gradients=trained * size,
         optimizer=2 * trained * size,
-        activations=kept + mask + scores,
-        sampling=load.cached * decoder.cached * value,
+        activations=passing,
+        sampling=sampling,
     )

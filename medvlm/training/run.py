@@ -35,12 +35,13 @@ from medvlm.models.tokens import max_positions
 from medvlm.ranks import in_turn, is_first
 from medvlm.settings import DataSettings, Recipe
 from medvlm.stages import AnyStage, ContrastiveStage, PreferenceStage, SFTStage, Stage
-from medvlm.training.build import Collate, build_model, data_root, prepare_parts, set_texts, stage_data
+from medvlm.training.build import Collate, build_model, data_root, set_texts, stage_data
 from medvlm.training.card import CARD_FILE, model_card
 from medvlm.training.checkpoint import latest_checkpoint
 from medvlm.training.checks import check_protocols, check_reports, check_rewards, check_samples
 from medvlm.training.contrastive import Contrastive, ContrastiveOptions
 from medvlm.training.devices import meet, whole_model
+from medvlm.training.fitting import prepare_parts
 from medvlm.training.grpo import GRPO
 from medvlm.training.grpo_options import check_policies, options_of
 from medvlm.training.objective import Objective, Schedule

@@ -8,18 +8,28 @@ import resource
 import shlex
 import shutil
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
+import torch
 from PIL import Image
+from transformers import AutoModel
 
 from medvlm.config import load_config
 from medvlm.datamodules.sets import load_set
 from medvlm.generation.prompts import Prompter
 from medvlm.models import load_vlm, tiny_vlm, train_tokenizer
+from medvlm.models.encoders import encode, image_size
+from medvlm.models.encoders.volume import encode_volume
+from medvlm.settings import ModelSettings, Recipe, TrainerSettings
 from medvlm.study import WeightsError
+from medvlm.training.configuration import plan_config
 from medvlm.training.dryrun import DryRun, dry_run
+from medvlm.training.fitting import device_gib, shares
 from medvlm.training.footprint import Load, Tower, estimate
+from medvlm.training.run import prepare
+from medvlm.training.saved_values import encoder_values
 
 HERE = Path(__file__).parent / "configs"
 RECIPES = Path(__file__).parents[3] / "configs"
@@ -67,10 +77,14 @@ def header_lines() -> list[list[str]]:
     return [arguments for arguments in found if len(arguments) > 1]
 
 
-def plan(arguments: list[str], folders: dict[str, Path]) -> DryRun:
+def settings(arguments: list[str], folders: dict[str, Path]) -> Recipe:
     for name, folder in folders.items():
         arguments = [argument.replace(f"={name}", f"={folder}") for argument in arguments]
-    return dry_run(load_config(RECIPES / arguments[0].removeprefix("configs/"), arguments[1:]))
+    return load_config(RECIPES / arguments[0].removeprefix("configs/"), arguments[1:])
+
+
+def plan(arguments: list[str], folders: dict[str, Path]) -> DryRun:
+    return dry_run(settings(arguments, folders))
 
 
 # --- the full-size runs that the recipe names ------------------------------------------------------------------------
@@ -139,7 +153,7 @@ def test_weights_take_two_bytes_a_parameter_in_bf16(composed: DryRun) -> None:
         (["trainer.memory_gb=80"], None),
         (["trainer.memory_gb=12"], "does not fit a device of 12 GiB: lower micro_tokens"),
         (["trainer.memory_gb=80", "model.lora=null"], "does not fit a device of 80 GiB: lower micro_tokens"),
-        (["trainer.memory_gb=24", "model.lora=null"], "of it stay; train adapters (model.lora) in bf16-true"),
+        (["trainer.memory_gb=24", "model.lora=null"], "of it stay. Train adapters (model.lora)"),
     ],
 )
 def test_what_does_not_fit_a_device_is_said(arguments: Any, said: str | None, folders: dict[str, Path]) -> None:
@@ -187,12 +201,31 @@ def test_a_small_recipe_is_planned_as_it_is_built(tmp_path: Path) -> None:
     assert "about 288 completions" in str(found)  # 18 contexts x 2 questions x 8
 
 
-@pytest.mark.parametrize("path", sorted(RECIPES.glob("*.yaml")), ids=lambda path: path.stem)
-def test_every_recipe_can_be_planned_before_its_data_is_there(path: Path, tmp_path: Path) -> None:
+COMPOSED = [path for path in sorted(RECIPES.glob("*.yaml")) if load_config(path).model.source is None]
+
+
+@pytest.mark.parametrize("path", COMPOSED, ids=lambda path: path.stem)
+def test_every_composed_recipe_can_be_planned_before_its_data_is_there(path: Path, tmp_path: Path) -> None:
     found = dry_run(load_config(path, [f"output={tmp_path}"]))
     assert 0 < sum(found.trainable.values()) == sum(found.parameters.values()) < 10e6
     assert any(note.startswith("data ") for note in found.notes)
     assert not list(tmp_path.iterdir())
+
+
+def test_chosen_and_rejected_are_two_branches(tmp_path: Path) -> None:
+    pairs = dry_run(planned("dpo", tmp_path)).stages[0].memory
+    free = dry_run(planned("simpo", tmp_path)).stages[0].memory
+    single = dry_run(planned("sft", tmp_path)).stages[0].memory
+    assert pairs.reference == pairs.weights
+    assert free.reference == 0
+    assert free.activations > single.activations
+
+
+def planned(loss: str, folder: Path) -> Recipe:
+    """The first stage of a shipped recipe, with an objective, without its data."""
+    kind = "objective: sft" if loss == "sft" else f"objective: preference, loss: {loss}"
+    stages = f"stages=[{{name: stage, {kind}, images: 1}}]"
+    return load_config(RECIPES / "cxr_r1.yaml", [f"output={folder}", stages])
 
 
 # --- what cannot be planned ------------------------------------------------------------------------------------------
@@ -253,11 +286,79 @@ def test_a_sample_that_is_too_long_is_noted(folders: dict[str, Path]) -> None:
 
 
 def test_memory_by_hand() -> None:
-    decoder, vision = Tower(width=10, layers=2, vocabulary=100, cached=8), Tower(width=4, layers=3)
-    load = Load(tokens=6, row=3, counted=2, patches=5, cached=7)
-    found: Any = estimate(decoder, vision, load, total=1000, trained=100, precision="bf16-mixed", reference=True)
+    decoder = Tower(width=10, layers=2, vocabulary=100, cached=8)
+    load = Load(tokens=6, row=3, counted=2, encoded=17 * 5 * 4 * 3, cached=7)
+    found: Any = estimate(decoder, load, total=1000, trained=100, precision="bf16-mixed", reference=True)
     assert (found.weights, found.reference, found.gradients, found.optimizer) == (4000, 4000, 400, 800)
     # 17 values of 2 bytes: 34 * (6*10*2 + 5*4*3) = 6120; mask 6*3*2 = 36; scores 3 * 4 bytes * 2 * 100 = 2400
     assert found.activations == 6120 + 36 + 2400
     assert found.sampling == 7 * 8 * 2
     assert found.peak == 4000 + 4000 + 400 + 800 + found.activations
+    assert found.held == found.peak - found.activations
+
+
+def test_weights_in_4_bits_by_hand() -> None:
+    found = estimate(None, None, total=1000, trained=100, small=800, precision="bf16-true", reference=False)
+    # 4 bits, 8 for 64 weights, 32 for 64 * 256 of them: 4 + 1/8 + 1/512
+    assert found.weights == pytest.approx(2 * 200 + 800 * (4 + 1 / 8 + 1 / 512) / 8, abs=1)
+
+
+@pytest.mark.parametrize(
+    ("encoder", "tolerance"),
+    [("siglip_tiny", 0.1), ("swin_tiny", 0), ("vit3d_tiny", 0.1), ("ctvit_tiny", 0.1), ("monai_swin_tiny", 0),
+     ("monai_resnet_tiny", 0), ("monai_vit_tiny", 0)],
+)  # fmt: skip
+def test_what_an_encoder_keeps_is_what_autograd_keeps(encoder: str, tolerance: float) -> None:
+    config, _ = plan_config(ModelSettings(encoder=encoder))
+    tower: Any = AutoModel.from_config(config.vision_config).train()
+    size = image_size(config.vision_config) if config.reads_planes else config.volume_traits.size[1:]
+    held: dict[int, Any] = {weight.untyped_storage().data_ptr(): None for weight in tower.parameters()}
+
+    def keep(tensor: torch.Tensor) -> torch.Tensor:
+        if tensor.is_floating_point():
+            held.setdefault(tensor.untyped_storage().data_ptr(), tensor)
+        return tensor
+
+    with torch.autograd.graph.saved_tensors_hooks(keep, lambda tensor: tensor):
+        if config.reads_planes:
+            encode(tower, torch.zeros(1, 3, *size), config.vision_traits, -1)
+        else:
+            encode_volume(tower, torch.zeros(1, config.volume_traits.size[0], 3, *size))
+    real = sum(one.untyped_storage().nbytes() // 4 for one in held.values() if one is not None)
+    # attention kernels of the CPU keep no output but a sum a row
+    assert max(encoder_values(config)) == pytest.approx(real, rel=tolerance)
+
+
+# --- a size that cannot fit ------------------------------------------------------------------------------------------
+
+
+def test_a_run_that_cannot_fit_is_refused_before_a_download(
+    folders: dict[str, Path], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setattr("medvlm.training.run.build_model", lambda *unused, **more: pytest.fail("weights were read"))
+    more = ["trainer.memory_gb=24", "model.lora=null", f"output={tmp_path}"]
+    recipe = settings([*header_lines()[0], *more], folders)
+    # 4.45 B parameters in bf16, as many gradients, two moments
+    with pytest.raises(
+        WeightsError, match=r"4\.\d\d B parameters, .* take 3\d\.\d GiB .* a device has 24\.0 GiB\. Train adapt"
+    ):
+        prepare(recipe)
+
+
+def test_a_gpu_says_its_own_memory_and_shards_share(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert device_gib(TrainerSettings(accelerator="cpu")) is None
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    monkeypatch.setattr(torch.cuda, "get_device_properties", lambda device: SimpleNamespace(total_memory=3 * 2**30))
+    assert device_gib(TrainerSettings()) == 3
+    assert device_gib(TrainerSettings(memory_gb=80)) == 80
+    assert (shares(TrainerSettings(devices=8)), shares(TrainerSettings(devices=8, strategy="fsdp", nodes=2))) == (1, 16)
+    assert shares(TrainerSettings(devices="0,1", strategy="fsdp")) == 2
+
+
+def test_a_3d_encoder_that_is_trained_counts(tmp_path: Path) -> None:
+    common = [f"output={tmp_path}", "model.encoder=vit3d", "model.intensity=[ct]"]
+    trained, still = (
+        dry_run(load_config(RECIPES / "ct_report.yaml", [*common, *more])).stages[0].memory
+        for more in ([], ["model.freeze=[vision]"])
+    )
+    assert trained.activations - still.activations > 4 * 300e6
