@@ -35,15 +35,18 @@ from medvlm.training.rewards.shape import (
     overlong_reward,
     repetition_reward,
 )
+from medvlm.training.rewards.weighted import bertscore_reward, chexbert_reward, radgraph_reward, ratescore_reward
 
 Reward = Callable[..., list[float | None]]
 
 REWARDS: dict[str, Reward] = {
     "accuracy": accuracy_reward,
+    "bertscore": bertscore_reward,
     "bleu": bleu_reward,
     "box_hit": box_hit_reward,
     "box_iou": box_iou_reward,
     "boxed": boxed_reward,
+    "chexbert": chexbert_reward,
     "cosine_length": cosine_length_reward,
     "finding_f1": finding_f1_reward,
     "format": format_reward,
@@ -57,6 +60,8 @@ REWARDS: dict[str, Reward] = {
     "option_text": option_text_reward,
     "overlong": overlong_reward,
     "process": process_reward,
+    "radgraph": radgraph_reward,
+    "ratescore": ratescore_reward,
     "repetition": repetition_reward,
     "rouge_l": rouge_l_reward,
     "rubric": rubric_reward,

@@ -5,11 +5,15 @@ The table must name every reward: one without a line fails the first test.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 import pytest
 
+from medvlm.evaluation.labeler import label_report
+from medvlm.evaluation.metrics import token_f1
 from medvlm.training.rewards import REWARDS
 from medvlm.training.rewards.scoring import with_options
 
@@ -70,6 +74,40 @@ def says(question: str, answer: str, criterion: str) -> bool:
     return criterion in answer.lower()
 
 
+def graphs(reports: Sequence[str]) -> list[Any]:
+    """Stands in for RadGraph: a finding of the rule labeler is an entity."""
+    found = [label_report(report) for report in reports]
+    return [{label: {"tokens": label, "label": state} for label, state in labels.items()} for labels in found]
+
+
+class Rules:
+    """Stands in for CheXbert."""
+
+    def label(self, reports: Sequence[str]) -> list[Any]:
+        return [label_report(report) for report in reports]
+
+
+class Overlap:
+    """Stands in for RaTEScore."""
+
+    def compute_score(self, given: list[str], wanted: list[str]) -> list[float]:
+        return overlap(given, wanted)
+
+
+def overlap(given: list[str], wanted: list[str], *unused: Any, **options: Any) -> list[float]:
+    return [token_f1(a, b) for a, b in zip(given, wanted, strict=True)]
+
+
+@pytest.fixture(autouse=True)
+def _stand_ins(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """Models without weights: what is tested is what a reward makes of them."""
+    monkeypatch.setattr("medvlm.evaluation.chexbert.load_chexbert", lambda *unused: Rules())
+    monkeypatch.setattr("medvlm.evaluation.bertscore.load_encoder", lambda *unused: None)
+    monkeypatch.setattr("medvlm.evaluation.bertscore.bert_scores", overlap)
+    monkeypatch.setattr("medvlm.training.rewards.weighted._ratescore", lambda *unused: Overlap())
+    monkeypatch.setattr("medvlm.evaluation.published.Published.folder", lambda self, folder: Path(folder))
+
+
 # a report said fifty times states what it states; length and repetition are other rewards' business
 SETS = {"repeated": 1.0}
 # a list that holds the answer among others holds it: it earns a share, far from all
@@ -88,10 +126,12 @@ RUBRIC = [
 
 CASES: dict[str, Case] = {
     "accuracy": Case(**CHOICE),
+    "bertscore": Case(**TEXT, settings={"folder": "x"}, ceiling=0.35),
     "bleu": Case(**TEXT, ceiling=0.1),
     "box_hit": Case(**BOX),
     "box_iou": Case(**BOX),
     "boxed": Case(**(FORM | {"right": r"<think>a</think>\boxed{B}"})),
+    "chexbert": Case(**TEXT, settings={"folder": "x"}, allowed=SETS | {"every": 0.3}),
     "cosine_length": Case(**CHOICE, settings={"limit": 1000}, allowed={"repeated": 0.5}),
     "finding_f1": Case(**TEXT, allowed=SETS | {"every": 0.3}),
     "format": Case(**FORM, allowed={"every": 1.0}),
@@ -109,6 +149,8 @@ CASES: dict[str, Case] = {
     "process": Case("yes", "closed", "<think>Large left effusion. Cardiomegaly.</think><answer>yes</answer>",
                     "<think>No effusion.</think><answer>yes</answer>", EVERY_FINDING, bare=True, rationale=REPORT,
                     question="Is there a pleural effusion?", best=0.9, allowed=THOUGHTS),
+    "radgraph": Case(**TEXT, settings={"annotate": graphs}, allowed=SETS | {"every": 0.3}),
+    "ratescore": Case(**TEXT, settings={"folder": "x"}, ceiling=0.35),
     "repetition": Case(**PUNISHES),
     "rouge_l": Case(**TEXT, ceiling=0.35),
     "rubric": Case("", "report", "Left effusion.", "Right nodule.", EVERY_FINDING, allowed=SETS,
