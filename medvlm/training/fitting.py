@@ -119,7 +119,8 @@ def check_fits(recipe: Recipe, config: Any) -> None:
         return
     raise WeightsError(
         f"{recipe.name}: {census.total / 1e9:.2f} B parameters, {census.trained / 1e9:.2f} B of them trained, take "
-        f"{needed / 2**30:.1f} GiB on each device before any sample, and a device has {limit:.1f} GiB. {way_out(recipe)}"
+        f"{needed / 2**30:.1f} GiB on each device before any sample, and a device has {limit:.1f} GiB. "
+        f"{way_out(recipe)}"
     )
 
 

@@ -36,7 +36,7 @@ class _FusedAttention(TorchFunctionMode):
     def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         if func is F.scaled_dot_product_attention:
             query, key, value = args[:3]
-            return _Fused.apply(query, key, value)  # type: ignore[no-untyped-call]
+            return _Fused.apply(query, key, value)
         return func(*args, **(kwargs or {}))
 
 
