@@ -16,6 +16,7 @@ VERBS = {
     "evaluate": ("medvlm.evaluation.command", "score a model on a set, by its protocol"),
     "report": ("medvlm.reporting.command", "write reports for a folder of studies"),
     "probe": ("medvlm.probe_command", "measure how often a model answers each question right"),
+    "distil": ("medvlm.distil_command", "collect verified reasoning of a stronger model, to train on"),
     "rollouts": ("medvlm.rollouts_command", "look at what a GRPO stage sampled"),
     "predict": ("medvlm.predict_command", "ask a model about an image"),
     "zeroshot": ("medvlm.zeroshot_command", "compare images with findings, labels or texts"),

@@ -28,7 +28,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     names = ("group", "temperature", "max_new_tokens", "batch", "seed")
     options = ProbeOptions(**{name: getattr(arguments, name) for name in names})
     samples = _samples(arguments)
-    engine, pixels = _model(arguments)
+    engine, pixels, name = _model(arguments)
     with Progress(disable=arguments.quiet, transient=True) as bar:
         task = bar.add_task("probing")
         results = probe(
@@ -41,9 +41,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         )
     print(f"{summary(results)}\nrates: {arguments.out}")
     if arguments.pseudo is not None:
-        counts = write_pseudo(
-            arguments.pseudo, samples, results, threshold=arguments.threshold, model=Path(arguments.model).name
-        )
+        counts = write_pseudo(arguments.pseudo, samples, results, threshold=arguments.threshold, model=name)
         said = ", ".join(f"{count:,} {why}" for why, count in counts.most_common())
         print(f"pseudo-labels: {said}: {arguments.pseudo}")
     return 0
@@ -88,14 +86,16 @@ def _samples(arguments: argparse.Namespace) -> list[Any]:
     return samples[: arguments.limit]
 
 
-def _model(arguments: argparse.Namespace) -> tuple[Any, Any]:
-    """The engine, and prepared pixels of an image."""
+def _model(arguments: argparse.Namespace) -> tuple[Any, Any, str]:
+    """The engine, prepared pixels of an image, and what to call the model."""
     from medvlm.datamodules.cache import PixelCache
     from medvlm.generation.engine import Engine
     from medvlm.identity import identify
     from medvlm.models import load_vlm
 
     folder = Path(arguments.model)
-    reasoning = arguments.reasoning or (folder.is_dir() and identify(folder).reasoning)
+    known = identify(folder) if folder.is_dir() else None
+    reasoning = arguments.reasoning or (known is not None and known.reasoning)
+    name = arguments.model if known is None else f"{known.name} {known.weights}"
     model, processor = load_vlm(arguments.model, device=arguments.device)
-    return Engine(model, processor, reasoning=reasoning), PixelCache(processor.image_processor.pixels)
+    return Engine(model, processor, reasoning=reasoning), PixelCache(processor.image_processor.pixels), name

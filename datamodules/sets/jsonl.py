@@ -29,6 +29,7 @@ split         optional   train (default), validate or test
 categories    optional   object of texts, by which scores are broken down
 rationale     optional   reasoning to imitate
 weak_answer   optional   the answer that a report miner gives, right or wrong
+imitate       optional   text that supervised tuning imitates as it stands, in place of rationale and answer
 ============  =========  =========================================================================================
 
 Every other field is kept in ``Sample.extra``. ``python tools/convert.py check DATA.jsonl`` tests a file and

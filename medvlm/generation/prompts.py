@@ -48,14 +48,21 @@ def user_text(sample: Sample) -> str:
 def reference_text(sample: Sample, *, reasoning: bool, weak: bool = False) -> str:
     """The completion that supervised fine-tuning imitates.
 
+    A sample that brings one (``imitate``, see `medvlm.training.chains`) is imitated as it stands.
+
     Args:
         sample: A choice is answered with its letter.
         reasoning: Whether the rationale goes first, between ``<think>`` tags.
         weak: Whether to take the mined answer (and rationale) instead of the verified one.
 
     Raises:
-        ValueError: If ``weak`` is asked for and the sample has no mined answer, or a choice is not among its options.
+        ValueError: If ``weak`` is asked for and the sample has no mined answer, a choice is not among its options, or
+            ``imitate`` is no text.
     """
+    if not weak and (text := sample.extra.get("imitate")) is not None:
+        if not isinstance(text, str) or not text.strip():
+            raise ValueError(f"Sample {sample.id!r}: imitate is {text!r}, expected the text to be imitated.")
+        return text
     answer, rationale = sample.answer, sample.rationale
     if weak:
         if sample.weak_answer is None:
