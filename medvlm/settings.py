@@ -39,8 +39,8 @@ class ModelSettings(Settings):
     freeze: list[Literal["vision", "projector", "decoder"]] = Field(default_factory=list)
     """Parts that are not trained."""
     lora: dict[str, Any] | None = None
-    """``parts``, ``rank``, ``alpha``, ``dropout``, ``method`` (lora, dora, rslora, pissa, adalora), ``also_train``:
-    adapters on these parts, all else frozen; None: no adapters."""
+    """``parts``, ``rank``, ``alpha``, ``dropout``, ``method`` (lora, dora, rslora, rsdora, pissa, adalora) and
+    ``also_train``: adapters on these parts, all else frozen; None: no adapters."""
     quantize: Literal["4bit"] | None = None
     """``4bit``: adapters are trained over weights in 4 bits (QLoRA; CUDA and the ``qlora`` extra)."""
     prompt_tokens: Annotated[int, Field(ge=1)] | None = None
@@ -52,7 +52,7 @@ class ModelSettings(Settings):
             raise ValueError("prompt_tokens freezes all else: leave out lora and freeze")
         if self.quantize is not None and self.lora is None:
             raise ValueError("quantize=4bit: weights in 4 bits cannot be trained, say which adapters are (lora)")
-        if self.quantize is not None and (self.lora or {}).get("method") in ("pissa", "dora"):
+        if self.quantize is not None and (self.lora or {}).get("method") in ("pissa", "dora", "rsdora"):
             raise ValueError("quantize=4bit: pissa and dora need the weights themselves; take lora, rslora or adalora")
         return self
 

@@ -24,13 +24,14 @@ METHODS: dict[str, dict[str, Any]] = {
     "lora": {},
     "dora": {"use_dora": True},
     "rslora": {"use_rslora": True},
+    "rsdora": {"use_dora": True, "use_rslora": True},
     "pissa": {"init_lora_weights": "pissa"},
     "adalora": {},
 }
 """LoRA (Hu et al., 2022); DoRA (Liu et al., 2024): direction and magnitude apart; rsLoRA (Kalajdzievski, 2023): scaled
-by alpha / sqrt(rank); PiSSA (Meng et al., 2024): starts from the principal components of the weights; AdaLoRA (Zhang et
-al., 2023): starts with half as much rank again and takes it from the layers that need it least, see
-``medvlm.training.rank_budget``."""
+by alpha / sqrt(rank); rsDoRA: both (Gazal-R1); PiSSA (Meng et al., 2024): starts from the principal components of the
+weights; AdaLoRA (Zhang et al., 2023): starts with half as much rank again and takes it from the layers that need it
+least, see ``medvlm.training.rank_budget``."""
 
 
 KEPT = ("lora_", "modules_to_save", "trainable_tokens")

@@ -4,8 +4,8 @@ For each question, ``G`` completions are sampled below a context that is prefill
 (``medvlm.training.credit``), advantages and log-probabilities become costs (``medvlm.training.policy``, which names
 the paper of each loss and says what differs).
 
-On the first pass over a batch the policy is the one that sampled: its ratio is 1 by construction, ``logp_old`` is the
-detached log-probability itself, and no second forward pass is needed. Without ``beta`` there is no reference model.
+On the first pass the policy is the one that sampled: its ratio is 1 by construction, ``logp_old`` is the detached
+log-probability itself, and no second forward pass is needed. Without ``beta`` there is no reference model.
 """
 
 from __future__ import annotations
@@ -100,6 +100,7 @@ class GRPO(Objective):
                     self.bonus.adapt(self._seen, self.gather)
                 else:
                     self._nothing_learned(everything)
+        self.report({"idle": float(self.left_out["idle"])})
         self._move_reference()
 
     def _bonus_count(self, micros: Sequence[Micro]) -> dict[str, float]:
@@ -112,9 +113,9 @@ class GRPO(Objective):
 
     def _nothing_learned(self, rollouts: Sequence[Rollout]) -> None:
         """Leave an optimiser step out: none of its completions teaches anything."""
-        self.leave_out(f"{why(rollouts)} There is no gradient.")
+        self.leave_out("idle", f"{why(rollouts)} There is no gradient.")
         zeros = dict.fromkeys(("loss", "grad_norm", *(f"loss/{name}" for name in self.weights)), 0.0)
-        self.report(zeros | {"skipped": float(self._left_out)})
+        self.report(zeros | {"skipped": float(self.left_out["skipped"])})
 
     def _move_reference(self) -> None:
         """Let the reference follow, every so many batches."""

@@ -12,6 +12,7 @@ from __future__ import annotations
 import logging
 import math
 import time
+from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
@@ -110,7 +111,8 @@ class Objective(lightning.LightningModule):
         self.prompter = Prompter(processor, reasoning=reasoning)
         self.micro_tokens, self.seed = micro_tokens, seed
         self.batches_done = 0
-        self._left_out = self._left_out_before = 0  # optimiser steps, of this batch and of this attempt at the stage
+        self.left_out: Counter[str] = Counter()  # optimiser steps that were not made in this batch, by metric
+        self._left_out_before = 0  # and in this attempt at the stage
         self._cpu_before = 0.0
         self._began = time.process_time()
 
@@ -138,7 +140,7 @@ class Objective(lightning.LightningModule):
     def training_step(self, batch: Sequence[Ask], batch_idx: int) -> None:
         """All optimiser steps of a batch."""
         torch.manual_seed(self.batch_seed)
-        self._left_out = 0
+        self.left_out.clear()
         self.learn(batch)
         self.batches_done += 1
 
@@ -160,24 +162,27 @@ class Objective(lightning.LightningModule):
         if torch.isfinite(norm):  # of the gradients of all processes: they step, or skip, together
             optimizer.step()
         else:
-            self.leave_out(f"its gradient is not finite (norm {float(norm)}); the weights stay as they were.")
+            self.leave_out(
+                "skipped", f"its gradient is not finite (norm {float(norm)}); the weights stay as they were."
+            )
         self.report(
             {f"loss/{name}": value for name, value in totals.items()}
             | {
                 "loss": sum(self.weights[name] * value for name, value in totals.items()),
                 "grad_norm": float(norm),
-                "skipped": float(self._left_out),
+                "skipped": float(self.left_out["skipped"]),
                 "lr": optimizer.param_groups[0]["lr"],
             }
         )
 
-    def leave_out(self, reason: str) -> None:
+    def leave_out(self, metric: str, reason: str) -> None:
         """Count an optimiser step that is not made, and say so: the 1st time, the 2nd, the 4th, the 8th and so on.
 
         Args:
+            metric: Counts such steps of a batch.
             reason: Why, in words.
         """
-        self._left_out += 1
+        self.left_out[metric] += 1
         self._left_out_before += 1
         if ranks.is_first() and self._left_out_before & (self._left_out_before - 1) == 0:
             _LOG.warning("Batch %d: %s Left out so far: %d.", self.batches_done, reason, self._left_out_before)

@@ -33,7 +33,7 @@ def test_equal_rewards_leave_the_step_out_and_say_so_less_and_less(
 ) -> None:
     module = grpo(tiny, "constant", lr=1e-2, mu=2)
     curve = fit(module, [batch] * 3)
-    assert [row["skipped"] for row in curve] == [2, 2, 2]
+    assert [row["idle"] for row in curve] == [2, 2, 2]
     assert unmoved(module)
     said = [record.message for record in caplog.records if "Left out" in record.message]
     assert len(said) == 3  # the 1st, the 2nd, the 4th
@@ -56,7 +56,7 @@ def test_momentum_does_not_move_weights_in_a_step_that_is_left_out(
 
     monkeypatch.setattr(module, "roll_out", flat_at_the_second)
     curve = fit(module, [batch] * 3)
-    assert [row["skipped"] for row in curve] == [0, 1, 0]
+    assert [row["idle"] for row in curve] == [0, 1, 0]
     assert any(not torch.equal(seen[0][name], value) for name, value in seen[1].items())
     assert all(torch.equal(seen[1][name], value) for name, value in seen[2].items())
 
@@ -75,7 +75,7 @@ def test_a_batch_of_truncated_completions_only_is_left_out(
     for name in ("stop", "banned"):
         monkeypatch.setattr(Prompter, name, end)
     curve = fit(module, [batch])
-    assert (curve[0]["skipped"], curve[0]["truncated"], curve[0]["loss"]) == (1, 1, 0)
+    assert (curve[0]["idle"], curve[0]["truncated"], curve[0]["loss"]) == (1, 1, 0)
     assert unmoved(module)
     assert "cut at the limit" in caplog.text
 
@@ -101,7 +101,7 @@ def test_rewards_that_never_apply_are_said(
     tiny: Any, batch: list[Ask], fit: Any, grpo: Any, unmoved: Any, caplog: pytest.LogCaptureFixture
 ) -> None:
     module = grpo(tiny, "abstains", lr=1e-2)
-    assert fit(module, [batch])[0]["skipped"] == 1
+    assert fit(module, [batch])[0]["idle"] == 1
     assert unmoved(module)
     assert "no reward applies to any completion" in caplog.text
 
@@ -188,4 +188,4 @@ def test_flat_groups_are_drawn_again_until_they_differ(tiny: Any, batch: list[As
 
 def test_drawing_again_ends(tiny: Any, batch: list[Ask], fit: Any, grpo: Any) -> None:
     curve = fit(grpo(tiny, "constant", resample=3), [batch])
-    assert (curve[0]["resampled"], curve[0]["flat_left"], curve[0]["skipped"]) == (21, 7, 1)
+    assert (curve[0]["resampled"], curve[0]["flat_left"], curve[0]["idle"]) == (21, 7, 1)
