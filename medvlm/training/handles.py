@@ -133,9 +133,10 @@ class EngineHandle:
         return [Said(reply.text, reply.finished) for ((reply,),) in replies]
 
     def step(self, sample: Sample, steps: Sequence[str], *, n: int, seed: int) -> list[str]:
-        """See `Handle`; a step is the first line that the model writes."""
+        """See `Handle`; a step is the first line that the model thinks."""
         (found,) = self._go_on(sample, [steps], n, seed)
-        return [next((line for line in said.text.splitlines() if line.strip()), "") for said in found]
+        thoughts = [said.text.partition("</think>")[0] for said in found]
+        return [next((line for line in text.splitlines() if line.strip()), "") for text in thoughts]
 
     def finish(self, sample: Sample, trails: Sequence[Sequence[str]], *, n: int, seed: int) -> list[list[Said]]:
         """See `Handle`."""

@@ -1,8 +1,8 @@
 """Mentor-Intern search: reasoning built step by step, each step the one from which a weaker model succeeds most.
 
 After MICS of Chiron-o1 (Sun et al., arXiv 2506.16962): a mentor proposes several next steps, an intern goes on from
-each to an answer several times, and the step with the largest share of right answers is kept. What differs: one mentor and
-one intern, ties go to the shorter step, and the search ends where the intern always succeeds or no step helps it.
+each to an answer several times, and the step with the largest share of right answers is kept. What differs: one mentor
+and one intern, ties go to the shorter step, and the search ends where the intern always succeeds or no step helps it.
 """
 
 from __future__ import annotations
