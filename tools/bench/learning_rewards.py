@@ -73,7 +73,7 @@ FAMILIES = (
         reasoning=False,
     ),
 )
-STAGE = {"steps": 24, "images": 24, "micro_tokens": 4096, "lr": 2.0e-4, "decay": "none", "mu": 2, "evaluate": False}
+STAGE = {"steps": 16, "images": 24, "micro_tokens": 4096, "lr": 2.0e-4, "decay": "none", "mu": 2, "evaluate": False}
 HEADER = ("reward", "metric", "before", "after", "change", "95 % over patients", "change by seed", "n")
 
 

@@ -78,7 +78,8 @@ def estimate(arm: Arm, metric: str, base: Arm | None = None, *, resamples: int =
     draws = np.random.default_rng(0).integers(0, len(clusters), (resamples, len(clusters)))
     counts = np.stack([np.bincount(draw, minlength=len(clusters)) for draw in draws]).astype(float)
     drawn = _gap([_ratio(counts @ one.sum(0)) for one in sums])
-    low, high = np.nanquantile(drawn, [0.025, 0.975]) if len(clusters) > 1 else (np.nan, np.nan)
+    drawn = drawn[np.isfinite(drawn)]
+    low, high = np.quantile(drawn, [0.025, 0.975]) if len(clusters) > 1 and drawn.size else (np.nan, np.nan)
     whole = _gap([_ratio(one.sum((0, 1))[None]) for one in sums])
     by_seed = _gap([_ratio(one.sum(1)) for one in sums])
     return Estimate(
