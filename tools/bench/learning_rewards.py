@@ -69,7 +69,7 @@ FAMILIES = (
         "closed",
         16,
         beside=("accuracy",),
-        teach={"weak": True, "steps": 12, "lr": 3.0e-4},
+        teach={"weak": True, "steps": 6, "lr": 3.0e-4},
         reasoning=False,
     ),
 )
