@@ -165,7 +165,9 @@ def _plan(
     questions = fmean(len(group) for group in groups) if groups else 1.0
     lora = recipe.model.lora
     compared = isinstance(stage, GRPOStage) and stage.beta > 0
-    compared |= isinstance(stage, PreferenceStage) and LOSSES[stage.loss].reference
+    compared |= isinstance(stage, PreferenceStage) and stage.reference == "live" and LOSSES[stage.loss].reference
+    copied = lora is None or lora.get("method") == "pissa"
+    copied |= isinstance(stage, GRPOStage) and (stage.reference == "copy" or stage.reference_every > 0)
     memory = estimate(
         Tower.of(config.get_text_config()),
         _load(stage, questions, prompt, answer, kept.of(groups)),
@@ -173,7 +175,7 @@ def _plan(
         trained=census.trained,
         small=census.small,
         precision=recipe.trainer.precision,
-        reference=compared and (lora is None or lora.get("method") == "pissa"),
+        reference=compared and copied,
     )
     return StagePlan(stage, len(groups) or None, questions, prompt, answer, memory)
 

@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, get_args
 
 import pytest
 import torch
 from torch import Tensor
 
 from medvlm.generation.engine import Ask
+from medvlm.stages import GRPOStage
 from medvlm.training.grpo import GRPO
 from medvlm.training.grpo_options import GRPOOptions
-from medvlm.training.policy import METHODS, whitened_returns
+from medvlm.training.policy import METHODS, Aggregate, Level, Place, Scale, whitened_returns
+from medvlm.training.policy.correction import Correction
+from medvlm.training.policy.kl import Estimator
 from medvlm.training.rollouts import Rollout
 
 
@@ -186,6 +189,19 @@ def test_rewards_normalised_apart(tiny: Any, batch: list[Ask], grpo: Any) -> Non
 def test_options_that_exclude_each_other_are_named(options: dict[str, Any], message: str) -> None:
     with pytest.raises(ValueError, match=message):
         GRPOOptions(**options).resolved()
+
+
+def test_a_recipe_may_say_what_the_functions_take() -> None:
+    def allowed(name: str) -> set[str]:
+        kinds = [GRPOStage.model_fields[name].annotation]
+        while any(get_args(kind) for kind in kinds):
+            kinds = [inner for kind in kinds for inner in get_args(kind) or (kind,)]
+        return {kind for kind in kinds if isinstance(kind, str)}
+
+    known = {"scale": Scale, "aggregate": Aggregate, "ratio": Level, "kl": Estimator, "kl_place": Place}
+    for name, taken in (known | {"correction": Correction}).items():
+        assert allowed(name) == set(get_args(taken)), name
+    assert allowed("loss") == set(METHODS)
 
 
 def test_what_is_not_said_is_as_the_loss_has_it() -> None:

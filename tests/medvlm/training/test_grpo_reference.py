@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
 from torch import Tensor
 
+from medvlm.config import load_config
 from medvlm.generation.engine import Ask
 from medvlm.logps import branch_logps
 from medvlm.models import add_lora, tiny_vlm
 from medvlm.rows import pack
+from medvlm.training.dryrun import dry_run
 
 
 def adapt(model: Any) -> None:
@@ -90,3 +93,11 @@ def test_the_gradient_without_advantage_is_that_of_the_kl(
         total = total + ((logps - logps.detach()).exp() * (gap.exp() - gap - 1)).sum()
     (0.5 * total / sum(len(rollout.completion.tokens) for rollout in rollouts)).backward()
     same_gradients(found, gradients(model))
+
+
+@pytest.mark.parametrize(("more", "copied"), [("", False), (", reference_every: 5", True), (", reference: copy", True)])
+def test_a_plan_counts_a_copy_where_adapters_do_not_do(tmp_path: Path, more: str, copied: bool) -> None:
+    stages = f"stages=[{{name: grpo, objective: grpo, beta: 0.1{more}}}]"
+    lora = "model.lora={parts: [decoder], rank: 2}"
+    memory = dry_run(load_config("cxr_r1", [f"output={tmp_path}", lora, stages])).stages[0].memory
+    assert memory.reference == (memory.weights if copied else 0)

@@ -42,7 +42,7 @@ def scored_by(trainer: Any, rewards: Tensor, **settings: Any) -> dict[str, Tenso
     """What a trainer of TRL makes of given completions and rewards."""
     draw = torch.Generator().manual_seed(7)
     mask = torch.arange(5)[None] < torch.tensor(LENGTHS)[:, None]
-    old, sampled = (-torch.rand((12, 5), generator=draw) for _ in range(2))
+    old, sampled, reference = (-torch.rand((12, 5), generator=draw) for _ in range(3))
     ids = [[5] * length for length in LENGTHS]
     mock = MagicMock()
     mock.accelerator.device, mock.accelerator.process_index = torch.device("cpu"), 0
@@ -51,7 +51,7 @@ def scored_by(trainer: Any, rewards: Tensor, **settings: Any) -> dict[str, Tenso
     scores = [row[:length].tolist() for row, length in zip(sampled, LENGTHS, strict=True)]
     answers: tuple[Any, ...] = ([[1]] * 12, ids, None, ["x"] * 12, scores, {}, None, [[]] * 12)
     mock._generate.return_value = answers if trainer is grpo_trainer.GRPOTrainer else (answers[0], ids, ["x"] * 12)
-    mock._get_per_token_logps_and_entropies.return_value = (old, None, None)
+    mock._get_per_token_logps_and_entropies.side_effect = [(old, None, None), (reference, None, None)]
     mock._calculate_rewards.return_value = rewards
     plain: dict[str, Any] = {
         "environment_factories": None,
@@ -83,7 +83,7 @@ def scored_by(trainer: Any, rewards: Tensor, **settings: Any) -> dict[str, Tenso
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(module, "gather_object", lambda x: x)
         found: dict[str, Tensor] = trainer._generate_and_score_completions(mock, [{"prompt": "q"}] * 12)
-    return found | {"old": old, "sampled": sampled, "mask": mask}
+    return found | {"old": old, "sampled": sampled, "reference": reference, "mask": mask}
 
 
 @pytest.mark.parametrize("missing", ["", "some", "group"])
@@ -110,6 +110,14 @@ def test_leave_one_out(scale: Any, missing: str) -> None:
     wanted = scored_by(rloo_trainer.RLOOTrainer, rewards, normalize_advantages=scale == "batch")["advantages"]
     found = leave_one_out(combine_rewards(rewards, WEIGHTS), GROUP, scale=scale)
     torch.testing.assert_close(found, wanted, atol=1e-6, rtol=1e-6)
+
+
+def test_leave_one_out_with_the_kl_in_the_reward() -> None:
+    rewards = parts(4)
+    theirs = scored_by(rloo_trainer.RLOOTrainer, rewards, beta=0.2)
+    kl = ((theirs["old"] - theirs["reference"]) * theirs["mask"]).sum(1)
+    found = leave_one_out(combine_rewards(rewards, WEIGHTS) - 0.2 * kl, GROUP)
+    torch.testing.assert_close(found, theirs["advantages"], atol=1e-6, rtol=1e-6)
 
 
 @pytest.mark.parametrize("bounds", [(None, 1.5), (0.6, None), (0.6, 1.5)])
