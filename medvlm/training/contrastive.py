@@ -6,7 +6,8 @@ imitated.
 
 A contrastive batch is whole, for a pair's negatives are the other pairs. Where it does not fit one forward pass, its
 embeddings are computed without gradients, the loss is differentiated by them, and each part goes through the model once
-more to carry those gradients on (Gao et al., arXiv 2101.06983): the gradient is that of the whole batch.
+more to carry those gradients on (Gao et al., arXiv 2101.06983): the gradient is that of the whole batch. Several
+processes embed their shares, tell each other the embeddings, and each carries on the gradients of its own.
 """
 
 from __future__ import annotations
@@ -22,6 +23,7 @@ from torch import Tensor
 
 from medvlm.generation.engine import Ask
 from medvlm.heads import AlignmentHeads, TextIds, TextPool, model_width, save_heads, study_tokens, text_ids, text_states
+from medvlm.ranks import gather_counts, gather_objects, rank, world_size
 from medvlm.study import Sample, SampleError
 from medvlm.training.alignment import (
     clip_loss,
@@ -99,12 +101,12 @@ class Contrastive(Objective):
         """One step a batch.
 
         Raises:
-            ValueError: If there are fewer than two different studies, or more than one process.
+            ValueError: If there are fewer than two different studies, or the model is sharded.
         """
-        if self.trainer.world_size > 1:
-            raise ValueError("A contrastive batch is compared as a whole, in one process: set trainer.devices=1.")
+        if self.sharded:
+            raise ValueError("A contrastive stage has the whole model in every process: trainer.strategy=ddp.")
         pairs = self.pairs(batch)
-        self.report({"pairs": len(pairs), "scale": float(self.heads.scale.detach())})
+        self.report({"pairs": sum(gather_counts(len(pairs))), "scale": float(self.heads.scale.detach())})
         self._update(partial(self._backward, pairs))
 
     def pairs(self, batch: Sequence[Ask]) -> list[Pair]:
@@ -116,9 +118,11 @@ class Contrastive(Objective):
                 raise SampleError(f"Sample {sample.id!r} has a report and no image to pair it with.")
             ids = text_ids(self.processor.tokenizer, sample.answer)
             found.setdefault(sample.id, Pair(ask.images, sample.answer, ids))
-        if len(found) < 2:
-            raise ValueError(f"A contrastive batch needs at least 2 different studies, got {len(found)}: images >= 2.")
-        return list(found.values())
+        everyone = gather_objects([(name, rank()) for name in found])
+        first = dict(reversed(everyone))  # a study that two processes drew is that of the first
+        if len(first) < 2:
+            raise ValueError(f"A contrastive batch needs at least 2 different studies, got {len(first)}: images >= 2.")
+        return [pair for name, pair in found.items() if first[name] == rank()]
 
     def split_pairs(self, pairs: Sequence[Pair]) -> list[list[Pair]]:
         """Pairs in order, as many together as the limit of tokens allows."""
@@ -169,18 +173,26 @@ class Contrastive(Objective):
 
     def _backward(self, pairs: Sequence[Pair]) -> dict[str, float]:
         """Gradients of the whole batch, in as many parts as it takes."""
-        parts, reports = self.split_pairs(pairs), [pair.report for pair in pairs]
-        if len(parts) == 1:
+        parts, reports = self.split_pairs(pairs), gather_objects([pair.report for pair in pairs])
+        if len(parts) == 1 and world_size() == 1:
             return self._differentiate(self.embed(parts[0]), reports)
         with torch.no_grad():
-            leaves = [[one.leaf() for one in self.embed(part, index)] for index, part in enumerate(parts)]
-        values = self._differentiate([one for part in leaves for one in part], reports)
-        for index, (part, kept) in enumerate(zip(parts, leaves, strict=True)):
+            leaves = [[one.leaf() for one in self.embed(part, index)] for index, part in enumerate(parts) if part]
+        values = self._differentiate(self._of_all([one for part in leaves for one in part]), reports)
+        for index, (part, kept) in enumerate(zip(parts, leaves, strict=False)):
             outputs = [tensor for one in self.embed(part, index) for tensor in one.parts]
             grads = [tensor.grad for one in kept for tensor in one.parts]
-            used = [(output, grad) for output, grad in zip(outputs, grads, strict=True) if grad is not None]
+            # gradients are averaged over processes: each carries on those of its own pairs alone
+            used = [(one, grad * world_size()) for one, grad in zip(outputs, grads, strict=True) if grad is not None]
             torch.autograd.backward([output for output, _ in used], [grad for _, grad in used])
         return values
+
+    def _of_all(self, own: Sequence[Embedded]) -> list[Embedded]:
+        """Embeddings of all processes in the order of the batch; the own ones are the same objects."""
+        told = gather_objects([Embedded(*(part.detach().cpu() for part in one.parts)) for one in own])
+        found = [Embedded(*(part.to(self.device) for part in one.parts)) for one in told]
+        first = sum(gather_counts(len(own))[: rank()])
+        return [*found[:first], *own, *found[first + len(own) :]]
 
     def _differentiate(self, embedded: Sequence[Embedded], reports: Sequence[str]) -> dict[str, float]:
         found = self.losses(embedded, reports)

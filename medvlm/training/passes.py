@@ -11,6 +11,7 @@ import torch
 from torch import Tensor
 
 from medvlm.generation.engine import Ask
+from medvlm.ranks import gather_counts, rank
 from medvlm.training.credit import Gather
 from medvlm.training.grpo_options import GRPOOptions
 from medvlm.training.objective import Micro, Objective
@@ -103,16 +104,20 @@ def in_portions(
 ) -> Iterator[tuple[Sequence[Ask], Sequence[Rollout]]]:
     """Neighbouring contexts with their rollouts, ``minibatches`` portions as even as can be; some may be empty.
 
+    Several processes divide the whole batch, and each gives what it has of a portion: the steps are those of one.
+
     Args:
-        batch: Questions with their images.
+        batch: Questions with their images, of this process.
         rollouts: Groups contiguous, questions in order.
         options: ``minibatches`` and ``group``.
     """
     ends = [0]
     for ask in batch:
         ends.append(ends[-1] + len(ask.questions) * options.group)
-    edges = [round(len(batch) * portion / options.minibatches) for portion in range(options.minibatches + 1)]
-    for first, last in pairwise(edges):
+    counts = gather_counts(len(batch))
+    before, whole = sum(counts[: rank()]), sum(counts)
+    edges = [round(whole * portion / options.minibatches) - before for portion in range(options.minibatches + 1)]
+    for first, last in pairwise(min(max(edge, 0), len(batch)) for edge in edges):
         yield batch[first:last], rollouts[ends[first] : ends[last]]
 
 

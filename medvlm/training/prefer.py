@@ -19,6 +19,7 @@ from torch import Tensor
 
 from medvlm.generation.engine import Ask, ask_tree
 from medvlm.preferences.pairs import Pair, pairs_of
+from medvlm.ranks import gather_counts, gather_objects
 from medvlm.study import SampleError
 from medvlm.training.members import places
 from medvlm.training.objective import Micro, Objective
@@ -76,7 +77,7 @@ class Preference(Objective):
             with torch.no_grad(), self.gathered():
                 for micro in micros:
                     micro.columns["reference"] = self.reference_sums(micro)
-        lengths = torch.cat([micro.columns["lengths"] for micro in micros])
+        lengths = torch.cat([*(micro.columns["lengths"].cpu() for micro in micros), torch.zeros(0, dtype=torch.long)])
         each = len(lengths) if self.options.loss == "kto" else len(lengths) // 2
         self._seen = []
         yield micros, {"preference": each, "ce": float(lengths[::2].sum())}
@@ -127,7 +128,7 @@ class Preference(Objective):
         with self.gathered():
             for micro in self.answered(asks, mismatched(asks)):
                 ratios.append(self.sums(micro, self.logps_under(self.model, micro)[0]) - self.reference_sums(micro))
-        return float(divergence(self.gather(torch.cat(ratios))[0]))
+        return float(divergence(self.gather(torch.cat([*ratios, torch.zeros(0, device=self.device)]))[0]))
 
     def logps_under(self, model: Any, micro: Micro) -> tuple[Tensor, Tensor]:
         """Log-probability and entropy of the counted tokens, without dropout."""
@@ -173,10 +174,10 @@ def paired(batch: Sequence[Ask]) -> list[Ask]:
     """The questions of a batch that have pairs.
 
     Raises:
-        SampleError: If none has.
+        SampleError: If none has, in no process.
     """
     found = [Ask(ask.images, tuple(filter(pairs_of, ask.questions))) for ask in batch]
-    if not any(ask.questions for ask in found):
+    if not sum(gather_counts(sum(len(ask.questions) for ask in found))):
         raise SampleError(
             "No question of this batch has a pair; attach pairs to the samples (preferences.pairs.attach)."
         )
@@ -184,16 +185,16 @@ def paired(batch: Sequence[Ask]) -> list[Ask]:
 
 
 def mismatched(asks: Sequence[Ask]) -> list[list[list[str]]]:
-    """For every question, as many answers as its pairs have, which belong to the next other question.
+    """For every question, as many answers as its pairs have, which belong to the next other question of all processes.
 
     Raises:
         SampleError: If there is no other question.
     """
-    flat = [question for ask in asks for question in ask.questions]
-    if len({question.id for question in flat}) < 2:
+    flat = gather_objects([(one.id, _both(pairs_of(one))) for ask in asks for one in ask.questions])
+    if len({name for name, _ in flat}) < 2:
         raise SampleError("KTO compares with answers to other questions: a batch needs at least two (raise `images`).")
-    following = dict(zip((question.id for question in flat), [*flat[1:], flat[0]], strict=True))
-    return [[_both(pairs_of(following[question.id])) for question in ask.questions] for ask in asks]
+    following = {name: texts for (name, _), (_, texts) in zip(flat, [*flat[1:], flat[0]], strict=True)}
+    return [[following[question.id] for question in ask.questions] for ask in asks]
 
 
 def _both(pairs: Sequence[Pair]) -> list[str]:

@@ -50,7 +50,14 @@ class Scenario:
     """The scenario that must end the same."""
 
 
-TWO, ONE = ((2, 0),), ((1, 0),)
+TWO = ((2, 0),)
+PARTS = {"mu": 1, "minibatches": 2, "loss": "reinforce_pp", "resample": 1, "steps": 2}
+REPORTS = {"kinds": ["report"], "steps": 3, "images": 3, "lr": 3e-3, "micro_tokens": 120}
+OTHERS: dict[str, dict[str, Any]] = {
+    "align": {"name": "align", "objective": "contrastive", "local": 0.5, "dim": 16, **REPORTS},
+    "kto": {"name": "kto", "objective": "preference", "loss": "kto", "pairs": {"how": ["other"]}, **REPORTS},
+    "dpo": {"name": "dpo", "objective": "preference", "pairs": {"how": ["other"]}, **REPORTS, "images": 1},
+}
 SCENARIOS: dict[str, Scenario] = {
     "one": Scenario(),
     "ddp": Scenario(TWO, "ddp", like="one"),
@@ -65,18 +72,30 @@ SCENARIOS: dict[str, Scenario] = {
     "single": Scenario(changes={"images": 1, "steps": 4}, stages=("sft", "grpo")),
     "single-ddp": Scenario(TWO, "ddp", changes={"images": 1, "steps": 4}, like="single"),
     "single-fsdp": Scenario(TWO, "fsdp", changes={"images": 1, "steps": 4}, like="single"),
+    "parts": Scenario(changes=PARTS, stages=("grpo",)),
+    "parts-ddp": Scenario(TWO, "ddp", changes=PARTS, stages=("grpo",), like="parts"),
+    "align": Scenario(stages=("align",)),
+    "align-ddp": Scenario(TWO, "ddp", stages=("align",), like="align"),
+    "kto": Scenario(stages=("kto",)),
+    "kto-ddp": Scenario(TWO, "ddp", stages=("kto",), like="kto"),
+    "dpo": Scenario(stages=("dpo",)),
+    "dpo-fsdp": Scenario(TWO, "fsdp", stages=("dpo",), like="dpo"),
     "batch": Scenario(changes={"scale": "batch", "mu": 1, "beta": 0.0}, stages=("grpo",)),
     "batch-ddp": Scenario(TWO, "ddp", changes={"scale": "batch", "mu": 1, "beta": 0.0}, stages=("grpo",), like="batch"),
 }
 
 
 def write_data(folder: Path) -> None:
-    """The questions of the killed runs and three that show no image."""
+    """The questions of the killed runs, three that show no image, and reports of five images."""
     killable.write_data(folder)
     lines = (folder / "data.jsonl").read_text(encoding="utf-8").splitlines()
     for index in range(3):
         record = {"id": f"text-{index}", "images": [], "question": f"Which side is {index}?", "answer": "left"}
         lines.append(json.dumps(record | {"options": ["left", "right"], "rationale": "a lung"}))
+    for index, finding in enumerate(("a nodule", "an effusion", "a fracture", "no pneumothorax", "a mass")):
+        report = f"FINDINGS: There is {finding} on the {('left', 'right')[index % 2]}. The heart is normal."
+        record = {"id": f"report-{index}", "images": [f"{index}.png"], "question": "Report?", "answer": report}
+        lines.append(json.dumps(record | {"kind": "report"}))
     (folder / "data.jsonl").write_text("\n".join(lines), encoding="utf-8")
 
 
@@ -94,7 +113,8 @@ def recipe(folder: Path, name: str, processes: int) -> Recipe:
             stage["rewards"] = {"accuracy": 1.0, LETTERS: 0.5}
             stage["steps"] = 3
         stage |= {key: value for key, value in scenario.changes.items() if key in stage}
-    values["stages"] = stages
+        stage |= {} if stage["kinds"] else {"kinds": ["choice"]}
+    values["stages"] = [*stages, *(OTHERS[name] for name in scenario.stages if name in OTHERS)]
     return Recipe.model_validate(values)
 
 
