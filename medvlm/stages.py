@@ -267,7 +267,16 @@ class PreferenceStage(Stage):
     weight_good: Annotated[float, Field(gt=0)] = 1.0
     """Weight of wanted answers in KTO."""
     weight_bad: Annotated[float, Field(gt=0)] = 1.0
+    reference: Literal["live", "once"] = "live"
+    """Whether the reference is asked at every step, or once for all pairs before the first: then no copy of the model
+    is kept, and images cannot be augmented."""
     pairs: PairSettings = PairSettings()
+
+    @model_validator(mode="after")
+    def _check(self) -> PreferenceStage:
+        if self.reference == "once" and self.loss == "kto":
+            raise ValueError("reference=once: KTO asks the reference about other answers at every step; take live")
+        return self
 
 
 AnyStage = SFTStage | GRPOStage | ContrastiveStage | PreferenceStage

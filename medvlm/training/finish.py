@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import math
 import os
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -19,9 +20,10 @@ from medvlm.evaluation.statistics import Interval
 from medvlm.files import atomic_folder, write_whole
 from medvlm.generation.engine import Engine
 from medvlm.models import load_vlm
+from medvlm.preferences.pairs import pairs_of
 from medvlm.ranks import in_turn, is_first
 from medvlm.settings import Recipe
-from medvlm.stages import AnyStage, ContrastiveStage, GRPOStage, SFTStage
+from medvlm.stages import AnyStage, ContrastiveStage, GRPOStage, PreferenceStage, SFTStage
 from medvlm.study import ImageRef
 from medvlm.training.card import CARD_FILE, model_card
 from medvlm.training.checks import protocol_name
@@ -194,10 +196,19 @@ def notes(run: Run, summary: Mapping[str, Entry]) -> list[str]:
         if isinstance(stage, GRPOStage):
             rewards = ", ".join(f"{name} x {term_of(term).weight:g}" for name, term in stage.rewards.items())
             lines.append(f"{stage.name}: rewards {rewards}, computed against verified answers.")
+        if isinstance(stage, PreferenceStage):
+            lines.append(f"{stage.name}: {stage.loss} on {pair_counts(run, stage)}.")
     costs = [f"{name} {row['cpu_seconds']:.0f}" for name, row in summary.items() if "cpu_seconds" in row]
     if costs:
         lines.append(f"CPU seconds of training: {', '.join(costs)}.")
     return [*lines, "Not for clinical use."]
+
+
+def pair_counts(run: Run, stage: PreferenceStage) -> str:
+    """How many pairs a stage learns from, by how they were made."""
+    samples = [sample for group in run.data(stage, "fit").drawn().groups for sample in group]
+    counts = Counter(pair.how for sample in samples for pair in pairs_of(sample))
+    return f"{counts.total()} pairs ({', '.join(f'{how} {count}' for how, count in sorted(counts.items()))})"
 
 
 def weak_labels(run: Run, stage: SFTStage) -> str:

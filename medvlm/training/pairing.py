@@ -28,6 +28,7 @@ from medvlm.ranks import in_turn
 from medvlm.settings import Recipe
 from medvlm.stages import PairSettings, PreferenceStage
 from medvlm.study import Sample
+from medvlm.training.prefer import Preference
 from medvlm.training.rewards.scoring import RewardSet, reward_columns
 from medvlm.training.rollouts import Rollout
 
@@ -56,6 +57,36 @@ def give_pairs(recipe: Recipe, stage: PreferenceStage, data: StudyData, pixels: 
     held_out = [sample.id for split, found in data.samples.items() if split != "train" for sample in found]
     data.samples["train"] = attach(samples, pairs, held_out=held_out)
     data.keep = lambda sample: bool(pairs_of(sample)) and (keep is None or keep(sample))
+
+
+def remember_reference(
+    recipe: Recipe, stage: PreferenceStage, module: Preference, data: StudyData, pixels: PixelCache, trainer: Any
+) -> None:
+    """Ask the start of a stage about all of its pairs, if the recipe wants that once and not at every step.
+
+    Args:
+        recipe: Of the run.
+        stage: The stage.
+        module: Its objective, not trained yet.
+        data: Its data.
+        pixels: Prepared pixels.
+        trainer: Where and in which precision it will run.
+
+    Raises:
+        ValueError: If images are augmented: the reference would be asked about others than are shown.
+    """
+    if stage.reference != "once":
+        return
+    if recipe.data.augment:
+        raise ValueError(
+            f"Stage {stage.name}: reference=once needs the same images at every step; set data.augment=false."
+        )
+    groups = data.drawn().groups
+    module.to(trainer.strategy.root_device)
+    with trainer.precision_plugin.forward_context():
+        for start in range(0, len(groups), stage.images):
+            part = groups[start : start + stage.images]
+            module.remember([Ask(tuple(pixels(ref) for ref in group[0].images), tuple(group)) for group in part])
 
 
 def _pairs(

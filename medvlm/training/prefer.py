@@ -12,7 +12,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal
 
 import torch
 from torch import Tensor
@@ -42,6 +42,7 @@ class PreferenceOptions:
     smoothing: float = 0.0
     weight_good: float = 1.0
     weight_bad: float = 1.0
+    reference: Literal["live", "once"] = "live"
 
 
 class Preference(Objective):
@@ -62,43 +63,73 @@ class Preference(Objective):
         usual = LOSSES[self.options.loss]
         self.beta = usual.beta if self.options.beta is None else self.options.beta
         self.weights = {"preference": 1.0, "ce": usual.alpha if self.options.alpha is None else self.options.alpha}
-        self.reference = Reference(self.model) if usual.reference else None
+        live = usual.reference and self.options.reference == "live"
+        self.reference = Reference(self.model) if live else None
+        self._known: dict[tuple[str, str], float] = {}  # the reference's view of (sample, answer), computed once
         self._shift = 0.0  # KTO's z of the batch, times beta
         self._seen: list[Tensor] = []  # of each micro-batch and pair: rewards, log-probabilities and lengths
 
     def updates(self, batch: Sequence[Ask]) -> Iterator[tuple[list[Micro], Mapping[str, float]]]:
         """One step a batch."""
         asks = paired(batch)
-        micros = self.answered(asks, [[_both(pairs_of(question)) for question in ask.questions] for ask in asks])
+        micros = self.answered(asks, own_answers(asks))
         if self.options.loss == "kto":
             self._shift = self.beta * self.divergence(asks)
             self.report({"kl": self._shift / self.beta})
-        if self.reference is not None:
-            with torch.no_grad(), self.gathered():
-                for micro in micros:
-                    micro.columns["reference"] = self.reference_sums(micro)
+        self._compare(asks, micros)
         lengths = torch.cat([*(micro.columns["lengths"].cpu() for micro in micros), torch.zeros(0, dtype=torch.long)])
         each = len(lengths) if self.options.loss == "kto" else len(lengths) // 2
         self._seen = []
         yield micros, {"preference": each, "ce": float(lengths[::2].sum())}
 
+    def _compare(self, asks: Sequence[Ask], micros: Sequence[Micro]) -> None:
+        """Let the micro-batches know what the reference thinks of their answers, if the loss asks for it."""
+        if self.reference is not None:
+            with torch.no_grad(), self.gathered():
+                for micro in micros:
+                    micro.columns["reference"] = self.reference_sums(micro)
+        elif LOSSES[self.options.loss].reference:
+            known = torch.tensor([self._known[key] for key in _keys(asks)])
+            for micro in micros:
+                micro.columns["reference"] = known.to(self.device)[micro.columns["order"]]
+
+    @torch.no_grad()
+    def remember(self, asks: Sequence[Ask]) -> None:
+        """Take the model as it is for the reference of these questions' pairs; call it before the first step.
+
+        Args:
+            asks: Questions with pairs, on the images exactly as they will be shown.
+        """
+        for micro in self.answered(asks, own_answers(asks)):
+            sums = self.sums(micro, self.logps_under(self.model, micro)[0]).tolist()
+            keys = _keys(asks)
+            self._known |= {
+                keys[place]: value for place, value in zip(micro.columns["order"].tolist(), sums, strict=True)
+            }
+
     def answered(self, asks: Sequence[Ask], texts: Texts) -> list[Micro]:
         """Micro-batches of trees that carry these answers, and where the tokens of each answer stand.
 
-        Columns: ``place`` of each token ``(T,)``, ``lengths`` of the answers ``(A,)``.
+        Columns: ``place`` of each token ``(T,)``, ``lengths`` of the answers ``(A,)``, and their ``order`` in the batch
+        ``(A,)``, counted over all asks.
         """
-        trees, paths = [], {}
+        trees, paths, order, asked = [], {}, {}, 0
         for ask, of_ask in zip(asks, texts, strict=True):
             tree, found = ask_tree(self.prompter, ask), []
             for leaf, answers in zip(tree.leaves, of_ask, strict=True):
                 found += tree.share([self.prompter.completion(text) for text in answers], parent=leaf)
             trees.append(tree)
             paths[id(tree)] = found
+            order[id(tree)] = range(asked, asked := asked + len(found))
         micros = self.split(trees, [ask.images for ask in asks])
         for micro in micros:
             of_micro = [paths[id(tree)] for tree in micro.trees]
-            lengths = torch.tensor(_lengths(micro.trees, of_micro))
-            micro.columns = {"place": places(micro.trees, of_micro).to(self.device), "lengths": lengths.to(self.device)}
+            columns = {
+                "place": places(micro.trees, of_micro),
+                "lengths": torch.tensor(_lengths(micro.trees, of_micro)),
+                "order": torch.tensor([index for tree in micro.trees for index in order[id(tree)]]),
+            }
+            micro.columns = {name: value.to(self.device) for name, value in columns.items()}
         return micros
 
     def sums(self, micro: Micro, logps: Tensor) -> Tensor:
@@ -184,6 +215,11 @@ def paired(batch: Sequence[Ask]) -> list[Ask]:
     return [ask for ask in found if ask.questions]
 
 
+def own_answers(asks: Sequence[Ask]) -> list[list[list[str]]]:
+    """The answers of the pairs of every question, chosen and rejected in turn."""
+    return [[_both(pairs_of(question)) for question in ask.questions] for ask in asks]
+
+
 def mismatched(asks: Sequence[Ask]) -> list[list[list[str]]]:
     """For every question, as many answers as its pairs have, which belong to the next other question of all processes.
 
@@ -200,6 +236,11 @@ def mismatched(asks: Sequence[Ask]) -> list[list[list[str]]]:
 def _both(pairs: Sequence[Pair]) -> list[str]:
     """Chosen and rejected answers in turn."""
     return [text for pair in pairs for text in (pair.chosen, pair.rejected)]
+
+
+def _keys(asks: Sequence[Ask]) -> list[tuple[str, str]]:
+    """What names each answer of a batch, in order."""
+    return [(question.id, text) for ask in asks for question in ask.questions for text in _both(pairs_of(question))]
 
 
 def _lengths(trees: Sequence[Tree], paths: Sequence[Sequence[Sequence[int]]]) -> list[int]:

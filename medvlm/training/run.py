@@ -45,7 +45,7 @@ from medvlm.training.fitting import prepare_parts
 from medvlm.training.grpo import GRPO
 from medvlm.training.grpo_options import check_policies, options_of
 from medvlm.training.objective import Objective, Schedule
-from medvlm.training.pairing import give_pairs
+from medvlm.training.pairing import give_pairs, remember_reference
 from medvlm.training.prefer import Preference, PreferenceOptions
 from medvlm.training.rewards.scoring import RewardSet
 from medvlm.training.rollouts import RolloutLog
@@ -234,6 +234,8 @@ def train_stage(run: Run, stage: AnyStage) -> Path:
     data = run.data(stage, "fit")
     check_samples(module.prompter, data.drawn().groups, stage, max_positions(model.config))
     trainer = build_trainer(recipe, stage, folder)
+    if isinstance(stage, PreferenceStage) and isinstance(module, Preference):
+        remember_reference(recipe, stage, module, data, run.pixels, trainer)
     checkpoint = latest_checkpoint(folder / "steps")
     if checkpoint is not None:
         data.start_step = int(checkpoint.name.partition("-")[2])

@@ -18,6 +18,7 @@ from medvlm.preferences.pairs import Pair, read_pairs, write_pairs
 from medvlm.settings import Recipe
 from medvlm.study import SampleError
 from medvlm.training.objective import Objective
+from medvlm.training.reference import Reference
 from medvlm.training.run import prepare, train_stage
 from medvlm.training.trainer import read_metrics
 
@@ -80,10 +81,14 @@ def given(root: Path, *pairs: Pair) -> Path:
 LORA = {"parts": ["decoder"], "rank": 2, "alpha": 4, "dropout": 0.3}
 
 
-@pytest.mark.parametrize("lora", [None, LORA], ids=["full", "lora"])
-def test_a_failed_stage_goes_on_with_the_same_losses(make: Any, lora: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Four of six images are in the batches before the failure; the reference after it is the one from before."""
-    options = {"loss": "rpo", "lora": lora, "pairs": {"each": 2}}
+@pytest.mark.parametrize(
+    ("lora", "reference"), [(None, "live"), (LORA, "live"), (None, "once")], ids=["copy", "adapters", "once"]
+)
+def test_a_failed_stage_goes_on_with_the_same_losses(
+    make: Any, lora: Any, reference: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The reference after the failure is the one from before."""
+    options = {"loss": "rpo", "lora": lora, "reference": reference, "pairs": {"each": 2}}
     whole, broken = make("whole", **options), make("broken", **options)
     train(whole)
     update = Objective._update
@@ -105,6 +110,21 @@ def test_a_failed_stage_goes_on_with_the_same_losses(make: Any, lora: Any, monke
     weights = [load_file(recipe.folder / "dpo" / "model" / "model.safetensors") for recipe in (whole, broken)]
     assert all(bool((weights[0][name] == weights[1][name]).all()) for name in weights[0])
     assert curves[0]["loss/preference"][0][1] == pytest.approx(np.log(2), abs=1e-6)
+
+
+def test_a_reference_that_is_asked_once_says_the_same(make: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    live, once = make("live", loss="ipo"), make("once", loss="ipo", reference="once")
+    train(live)
+    with monkeypatch.context() as patch:
+        patch.setattr(Reference, "__init__", None)  # no copy of the model is made
+        train(once)
+    curves = [read_metrics(recipe.folder / "dpo") for recipe in (live, once)]
+    for name in ("loss", "margin"):
+        values = [[value for _, value in curve[name]] for curve in curves]
+        assert values[0] == pytest.approx(values[1], abs=1e-5, rel=1e-5)
+    augmented = once.model_copy(update={"name": "other", "data": once.data.model_copy(update={"augment": True})})
+    with pytest.raises(ValueError, match=r"set data\.augment=false"):
+        train(augmented)
 
 
 def test_corrupted_pairs_are_made_once_and_kept(make: Any, root: Path) -> None:
@@ -188,6 +208,7 @@ def test_a_pair_that_is_too_long_stops_a_stage_before_its_first_step(make: Any, 
         ({"loss": "dppo"}, "loss='dppo'"),
         ({"smoothing": 0.5}, "smoothing=0.5"),
         ({"pairs": {"margin": 0}}, "margin=0"),
+        ({"loss": "kto", "reference": "once"}, "KTO asks the reference about other answers"),
         ({"pairs": {"how": ["sides"]}}, "how"),
         ({"pairs": {"answer": 8}}, "did you mean 'answers'"),
     ],

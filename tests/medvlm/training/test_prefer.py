@@ -156,7 +156,7 @@ def test_the_first_step_has_no_margin(tiny: Any, pairs: list[Ask], fit: Any) -> 
 @pytest.mark.parametrize("loss", ["dpo", "orpo", "kto"])
 def test_chosen_answers_win(pairs: list[Ask], fit: Any, fresh: Any, loss: LossName) -> None:
     curve = fit(make(fresh(), loss, lr=5e-3), [pairs] * 5)
-    assert curve[-1]["pair_accuracy"] >= 0.8
+    assert curve[-1]["pair_accuracy"] > 0.6
     assert curve[-1]["margin"] > max(curve[0]["margin"], 0.0)
     if LOSSES[loss].alpha:
         assert curve[-1]["logp_chosen"] > curve[0]["logp_chosen"]
