@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import json
 import math
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -47,7 +48,10 @@ def main(argv: Sequence[str] | None = None) -> int:
     if number not in files:
         raise FileNotFoundError(f"{folder} has no step {number}; it has {min(files)} to {max(files)}.")
     if options.step is None:
-        console.print(health_table(stage, list(read_steps(folder)), None if options.all else MOST_LINES))
+        steps = list(read_steps(folder))
+        console.print(health_table(stage, steps, None if options.all else MOST_LINES))
+        for line in diagnosis(options.run, stage, steps):
+            console.print(f"{stage}: {line}", style="bold", markup=False)
     step = read_step(files[number], stage, number)
     for line in step.damaged:
         console.print(f"left out: {line}", style="yellow", markup=False)
@@ -109,6 +113,27 @@ def health_table(stage: str, steps: Sequence[Step], most: int | None = None) -> 
         style = "bold red" if values["alarm"] else None
         table.add_row(str(number), *(_short(values.get(name, math.nan)) for name in columns), style=style)
     return table
+
+
+def diagnosis(run: Path, stage: str, steps: Sequence[Step]) -> list[str]:
+    """What looks wrong, in words: as the run's summary has it, and before there is one from its rollouts alone.
+
+    Args:
+        run: Folder of the run.
+        stage: Name of the stage.
+        steps: Its steps.
+    """
+    from medvlm.training.diagnosis import diagnose
+
+    try:
+        said = json.loads((run / "summary.json").read_text(encoding="utf-8"))[stage]["diagnosis"]
+        return [str(line) for line in said]
+    except (FileNotFoundError, ValueError, KeyError, TypeError):
+        curves: dict[str, list[tuple[float, float]]] = {}
+        for step in steps:
+            for name, value in step.health.items():
+                curves.setdefault(name, []).append((step.number, value))
+        return [str(finding) for finding in diagnose(curves)]
 
 
 def _print(console: Console, groups: Sequence[Group]) -> int:

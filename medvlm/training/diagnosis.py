@@ -1,4 +1,4 @@
-"""What the metrics of a GRPO stage say, in words: one line for each thing that looks wrong, or one that nothing does.
+"""What the metrics of a GRPO or preference stage say, in words: a line for each thing that looks wrong, or for none.
 
 Pure: curves in, findings out. The start of a stage is the mean of its first tenth of steps, its end that of its last
 tenth. The limits are rules of thumb, each said in the line that it makes; a finding is where to look, not a verdict.
@@ -88,11 +88,11 @@ def diagnose(curves: Curves) -> list[Finding]:
 
 
 def _fine(course: Course) -> Finding:
-    if not course.values("reward"):
+    if not course.values("reward") and not course.values("pair_accuracy"):
         return Finding("no rewards", "warning", "no step has a reward, so nothing can be said")
     said = [
-        f"{name.removeprefix('reward/')} {course.start(name):.2f} to {course.end(name):.2f}"
-        for name in ("reward", "reward/accuracy", "entropy")
+        f"{name.removeprefix('reward/').replace('_', ' ')} {course.start(name):.2f} to {course.end(name):.2f}"
+        for name in ("reward", "reward/accuracy", "entropy", "pair_accuracy", "margin")
         if course.values(name)
     ]
     return Finding("fine", "fine", f"nothing looks wrong in {course.steps} steps: {', '.join(said)}")
@@ -197,6 +197,35 @@ def _skipped(course: Course) -> Iterator[Finding]:
         yield Finding("skipped steps", level, text)
 
 
+def _idle(course: Course) -> Iterator[Finding]:
+    idle = sum(value > 0 for value in course.values("idle"))
+    if idle > 0.1 * course.steps:
+        text = f"{idle} of {course.steps} steps had nothing to learn from: filter by pass rate, or resample flat groups"
+        yield Finding("idle steps", "warning", text)
+
+
+def _failed(course: Course) -> Iterator[Finding]:
+    failed = sum(course.values("reward_failed"))
+    if failed:
+        yield Finding(
+            "failed rewards", "warning", f"a reward failed for {failed:.0f} completions, which taught nothing"
+        )
+
+
+def _pairs(course: Course) -> Iterator[Finding]:
+    right = course.end("pair_accuracy")
+    if course.moved("pair_accuracy") and right <= 0.55:
+        yield Finding("pairs", "warning", f"chosen answers gain on rejected ones in only {right:.0%} of the last pairs")
+    if not course.moved("logp_chosen"):
+        return
+    chosen, rejected = (course.end(name) - course.start(name) for name in ("logp_chosen", "logp_rejected"))
+    if chosen < 0 and chosen <= 0.1 * course.start("logp_chosen"):
+        text = (
+            f"chosen answers became less likely too ({chosen:+.1f} nats, rejected {rejected:+.1f}): add the NLL (rpo)"
+        )
+        yield Finding("likelihood", "warning", text)
+
+
 def _clipped(course: Course) -> Iterator[Finding]:
     share = course.end("clipped_share")
     if share > 0.3:
@@ -219,5 +248,8 @@ CHECKS: tuple[Callable[[Course], Iterator[Finding]], ...] = (
     _collapse,
     _gap,
     _skipped,
+    _idle,
+    _failed,
     _clipped,
+    _pairs,
 )

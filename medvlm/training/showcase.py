@@ -18,7 +18,7 @@ from medvlm.identity import PHANTOM_SETS
 from medvlm.intensity import choose_recipe
 from medvlm.recipes import default_recipes
 from medvlm.settings import Recipe
-from medvlm.stages import GRPOStage, Stage
+from medvlm.stages import GRPOStage, PreferenceStage, Stage
 from medvlm.study import ImageRef, MedvlmError
 from medvlm.training.diagnosis import Finding, diagnose
 from medvlm.training.rewards.scoring import RewardSet
@@ -38,10 +38,15 @@ CURVES = {
     "clipped_share": "clipped tokens",
     "sampler_gap": "sampler gap",
     "grad_norm": "gradient norm",
+    "resampled": "resampled groups",
+    "pair_accuracy": "pairs in order",
+    "margin": "margin",
+    "logp_chosen": "logp of chosen",
+    "logp_rejected": "logp of rejected",
     "distinct": "distinct",
     "normal": "says normal",
 }
-"""Metrics of a GRPO stage that have a chart, and its name; reward parts come after the reward."""
+"""Metrics that have a chart where rewards or pairs are learned from, and its name; reward parts follow the reward."""
 ALARMED = ("reward", "distinct", "normal")
 THUMBNAIL = 168
 EXAMPLES = 12
@@ -98,12 +103,12 @@ def _end(value: float | None) -> float:
 
 
 def findings(recipe: Recipe) -> dict[str, list[Finding]]:
-    """What the metrics of each GRPO stage that has begun say.
+    """What the metrics of each GRPO and preference stage that has begun say.
 
     Args:
         recipe: The recipe that was run.
     """
-    stages = [stage.name for stage in recipe.stages if isinstance(stage, GRPOStage)]
+    stages = [stage.name for stage in recipe.stages if isinstance(stage, GRPOStage | PreferenceStage)]
     curves = {name: read_metrics(recipe.folder / name) for name in stages}
     return {name: diagnose(found) for name, found in curves.items() if found}
 
@@ -112,7 +117,8 @@ def _charts(metrics: Mapping[str, list[tuple[float, float]]]) -> Iterator[tuple[
     """Charts of a stage: name in words, points; the page thins them."""
     parts = {name: f"reward: {name.removeprefix('reward/')}" for name in metrics if name.startswith("reward/")}
     wanted = {"loss": CURVES["loss"], "reward": CURVES["reward"]} | parts | CURVES
-    for metric, name in wanted.items() if "reward" in metrics else [("loss", CURVES["loss"])]:
+    whole = "reward" in metrics or "pair_accuracy" in metrics
+    for metric, name in wanted.items() if whole else [("loss", CURVES["loss"])]:
         if len(points := metrics.get(metric, [])) > 1:
             yield name, points
 

@@ -60,6 +60,8 @@ def course(changes: dict[str, tuple[float, float]]) -> dict[str, list[tuple[floa
         ),
         ({"sampler_gap": (0.5, 0.5)}, "sampler gap", "by up to 0.5 a token"),
         ({"skipped": (0.1, 0.1)}, "skipped steps", "2 of 20 steps"),
+        ({"idle": (1, 1)}, "idle steps", "20 of 20 steps had nothing to learn from"),
+        ({"reward_failed": (0.5, 0.5)}, "failed rewards", "failed for 10 completions"),
         ({"clipped_share": (0.2, 0.5)}, "clipping", "49% of the last tokens"),
     ],
 )
@@ -95,6 +97,18 @@ def test_few_steps_or_no_numbers_say_nothing_of_a_course() -> None:
     assert [finding.name for finding in diagnose(two)] == ["fine"]
     assert [finding.name for finding in diagnose({})] == ["no rewards"]
     assert [finding.name for finding in diagnose({"reward": [(0, math.nan), (1, math.nan)]})] == ["no rewards"]
+
+
+def test_preference_stages_have_findings_of_their_own() -> None:
+    good = {"pair_accuracy": (0.5, 0.9), "margin": (0, 2), "logp_chosen": (-50, -48), "logp_rejected": (-50, -70)}
+
+    def found(**changes: tuple[float, float]) -> list[str]:
+        curves = course(changes)
+        return [finding.name for finding in diagnose({name: curves[name] for name in good})]
+
+    assert found(**good) == ["fine"]
+    assert found(**good | {"pair_accuracy": (0.5, 0.5)}) == ["pairs"]
+    assert found(**good | {"logp_chosen": (-50, -60)}) == ["likelihood"]
 
 
 def test_values_that_are_not_finite_are_left_out() -> None:

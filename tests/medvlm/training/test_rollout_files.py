@@ -97,11 +97,19 @@ def shown(capsys: pytest.CaptureFixture[str], *arguments: str) -> str:
 def test_the_terminal_shows_health_and_what_teaches_most(run: Path, capsys: pytest.CaptureFixture[str]) -> None:
     text = shown(capsys, str(run), "--groups", "1")
     assert "health of 2 steps" in text
+    assert "grpo: warning: 25% of the last answers are cut" in text
     assert "line 5 is no rollout" in text
     assert "grpo step 7 · b · mean reward 0.50" in text
     assert "step 7 · a" not in text
     assert re.search(r"\+0\.70 +\ufffd\[2Jgood +\n.*accuracy 1\.00, format 1\.00 = 1\.00 · 3 tokens", text)
     assert "3 tokens, cut at the limit" in text
+
+
+def test_the_diagnosis_of_a_finished_run_is_that_of_its_summary(run: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (run / "summary.json").write_text(json.dumps({"grpo": {"diagnosis": ["alarm: all is lost"]}}))
+    assert "grpo: alarm: all is lost" in shown(capsys, str(run))
+    (run / "summary.json").write_text("[")
+    assert "25% of the last answers" in shown(capsys, str(run))
 
 
 def test_worst_best_and_one_question(run: Path, capsys: pytest.CaptureFixture[str]) -> None:
