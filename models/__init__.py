@@ -16,10 +16,11 @@ from .blueprint import Blueprint, plan_source, plan_vlm
 from .build import build_vlm
 from .configuration import MedVLMConfig
 from .encoders import EncoderSpec, create_encoder, encoder_spec, list_encoders, register_encoder
-from .encoders.volume_zoo import VolumeSpec, list_volume_encoders, register_volume_encoder, volume_encoder_spec
+from .encoders.volumes import VolumeSpec, list_volume_encoders, register_volume_encoder, volume_encoder_spec
 from .image_processing import MedVLMImageProcessor, MedVLMVideoProcessor
 from .load import load_vlm, read_config
-from .modeling import MedVLMForConditionalGeneration, MedVLMModel
+from .modeling import MedVLMForConditionalGeneration
+from .modeling_body import MedVLMModel
 from .parts import PARTS, checkpoint_activations, count_parameters, freeze, part_of
 from .processing import MedVLMProcessor
 from .tiny import tiny_decoder, tiny_vlm

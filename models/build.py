@@ -12,10 +12,11 @@ from medvlm.intensity import IntensityRecipe
 
 from .configuration import MedVLMConfig
 from .decoders import check_head, decoder_config, load_decoder
-from .encoders import EncoderSpec, encoder_spec, list_encoders, recognise
-from .encoders.volume_zoo import VolumeSpec, list_volume_encoders, volume_encoder_spec
+from .encoders import EncoderSpec, plane_spec
+from .encoders.volumes import VolumeSpec, list_volume_encoders, volume_encoder_spec
 from .image_processing import MedVLMVideoProcessor
-from .modeling import MedVLMForConditionalGeneration, new_compressor, new_projector, new_volume_projector
+from .modeling import MedVLMForConditionalGeneration
+from .modeling_parts import new_compressor, new_projector, new_volume_projector
 from .processing import MedVLMProcessor
 from .sizing import image_processor
 from .tokenizer import IMAGE, VOLUME, add_placeholders, chat_template, load_tokenizer
@@ -73,13 +74,11 @@ def build_vlm(
 
 def find_spec(encoder: str | Options) -> EncoderSpec:
     """The encoder that a name, a folder, a Hub name or a dictionary of options means."""
-    if isinstance(encoder, Mapping):
-        return (volume_encoder_spec if encoder.get("name") in list_volume_encoders() else encoder_spec)(**encoder)
-    if encoder in list_volume_encoders():
+    if isinstance(encoder, Mapping) and encoder.get("name") in list_volume_encoders():
+        return volume_encoder_spec(**encoder)
+    if isinstance(encoder, str) and encoder in list_volume_encoders():
         return volume_encoder_spec(encoder)
-    if encoder in list_encoders() or ":" in encoder:
-        return encoder_spec(encoder)
-    return encoder_spec(recognise(encoder), weights=encoder)
+    return plane_spec(encoder)
 
 
 def find_volume_spec(encoder: str | Options | None) -> VolumeSpec | None:

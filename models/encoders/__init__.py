@@ -9,7 +9,7 @@ from .fused import fused, fused_tiny
 from .known import KNOWN, Known
 from .open_clip_pair import OpenClipPair, encode_images, encode_text, load_open_clip
 from .open_clip_vision import open_clip_tiny, open_clip_vision
-from .recognise import recognise
+from .recognise import plane_spec, recognise
 from .registry import EncoderSpec, create_encoder, encoder_spec, find_encoder, list_encoders, register_encoder
 from .siglip import siglip, siglip_tiny
 from .siglip2 import siglip2, siglip2_tiny
@@ -42,6 +42,7 @@ __all__ = [
     "load_open_clip",
     "open_clip_tiny",
     "open_clip_vision",
+    "plane_spec",
     "read_traits",
     "recognise",
     "recompute",

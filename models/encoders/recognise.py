@@ -1,15 +1,17 @@
-"""Which encoder family a folder or Hub name holds."""
+"""Which 2D encoder a name, a folder or a Hub name means."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 from medvlm.study import WeightsError
 
 from .known import KNOWN
 from .open_clip_files import has_open_clip
 from .pretrained import saved_config
-from .registry import find_encoder
+from .registry import EncoderSpec, encoder_spec, find_encoder, list_encoders
 
 FAMILIES = {
     "siglip": "siglip",
@@ -42,6 +44,20 @@ def recognise(source: str) -> str:
             "builder and name it 'package.module:function'."
         )
     return FAMILIES[config.model_type]
+
+
+def plane_spec(encoder: str | Mapping[str, Any]) -> EncoderSpec:
+    """The 2D encoder that a registered name, a folder or Hub name, or ``{"name": ..., **options}`` means.
+
+    Raises:
+        WeightsError: If a folder or Hub name holds no known encoder.
+        ValueError: If there is no such name.
+    """
+    if isinstance(encoder, Mapping):
+        return encoder_spec(**encoder)
+    if encoder in list_encoders() or ":" in encoder:
+        return encoder_spec(encoder)
+    return encoder_spec(recognise(encoder), weights=encoder)
 
 
 def _check_name(source: str) -> None:

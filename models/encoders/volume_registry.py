@@ -5,7 +5,7 @@ from __future__ import annotations
 import difflib
 import fnmatch
 import inspect
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -16,7 +16,7 @@ from medvlm.study import WeightsError
 
 from ..weights import explained
 from .registry import EncoderSpec, find_encoder
-from .volume import VolumeEncoderConfig, VolumeTraits
+from .volume import Size, VolumeEncoderConfig, VolumeTraits
 from .volume_inflated import inflate
 
 
@@ -57,6 +57,9 @@ class VolumeSpec(EncoderSpec):
 
 
 Builder = Callable[..., VolumeSpec]
+
+UNIT: dict[str, Any] = {"image_mean": (0.0, 0.0, 0.0), "image_std": (1.0, 1.0, 1.0)}
+"""Voxels stay in 0..1."""
 
 _ENCODERS: dict[str, Builder] = {}
 
@@ -117,3 +120,30 @@ def saved_spec(weights: str) -> VolumeSpec:
     with explained(weights):
         config = AutoConfig.from_pretrained(weights, trust_remote_code=False)
     return spec_of(config, weights)
+
+
+def fresh_spec(
+    kind: str, size: Size, patch: Size, width: int, channels: int, options: Mapping[str, Any], **normal: Any
+) -> VolumeSpec:
+    """The spec of a 3D encoder without weights.
+
+    Args:
+        kind: Its network.
+        size: Slices, rows and columns.
+        patch: Voxels of one token.
+        width: Channels of a token.
+        channels: 1 or 3.
+        options: Further numbers of the network.
+        normal: ``image_mean`` and ``image_std``.
+    """
+    return spec_of(
+        VolumeEncoderConfig(
+            kind=kind,
+            volume_size=size,
+            volume_patch=patch,
+            hidden_size=width,
+            channels=channels,
+            options=dict(options),
+            **normal,
+        )
+    )

@@ -15,7 +15,7 @@ from medvlm.datamodules.phantoms.findings import sample_patient
 from medvlm.datamodules.phantoms.render import render_volume
 from medvlm.generation.engine import Ask, Engine
 from medvlm.models import MedVLMProcessor, count_parameters, load_vlm, plan_vlm, tiny_decoder
-from medvlm.models.encoders.volume_zoo import list_volume_encoders, volume_encoder_spec
+from medvlm.models.encoders.volumes import list_volume_encoders, volume_encoder_spec
 from medvlm.models.parts import checkpoint_activations
 from medvlm.recipes import RECIPES
 from medvlm.study import Image, ImageError, ImageRef, Sample
