@@ -14,6 +14,7 @@ Verdict = tuple[str | None, str]
 _END = r"(?![A-Za-z0-9_'&+\u00c0-\u024f])(?!-\w)"
 _LETTER = rf"(?P<letter>[(\[]\s*[A-Za-z]\s*[)\]]|[A-Za-z]{_END})"
 _ALONE = re.compile(r"(?:(?:option|choice|letter)\s*)?[(\[{]?\s*([A-Za-z])\s*[)\]}]?[\s.,:;)]*", re.IGNORECASE)
+_MARKED_A = re.compile(r"[(\[]?\s*A(?:\s*[)\].:,]|\s+-)", re.IGNORECASE)  # normalisation takes this A for an article
 _LEADING = re.compile(
     r"(?:(?:[Oo]ption|[Cc]hoice)\s+)?"
     r"(?:[(\[]\s*(?P<wrapped>[A-Za-z])\s*[)\]]\s*[-.:,]?|(?P<marked>[A-Za-z])(?:\s*[)\]]|[.:,](?=\s)|\s+-(?=\s))"
@@ -109,6 +110,8 @@ def _whole(text: str, options: Sequence[str]) -> Verdict:
     article = own and text.startswith("A ") and not options[ascii_uppercase.index(own)].startswith("A ")
     if article and own != "A":
         return None, "a letter A or an article"
+    if own and own != "A" and _MARKED_A.match(text) and not _MARKED_A.match(options[ascii_uppercase.index(own)]):
+        return None, "letter and text disagree"
     if not alone:
         return own, "option text" if own else ""
     if own and own != alone[1].upper():

@@ -87,3 +87,18 @@ def step_scores(steps: list[str], report: str) -> StepScores:
         len(said & meant) / len(meant) if meant else 0.0,
         useful / len(steps) if steps else 0.0,
     )
+
+
+def step_labels(steps: list[str], report: str) -> list[bool]:
+    """Whether each step states something, and nothing that the report does not state alike.
+
+    Args:
+        steps: What `steps_of` gives.
+        report: The reference.
+
+    Examples:
+        >>> step_labels(["Large effusion.", "Effusion and nodule.", "Let me think."], "Large effusion. No nodule.")
+        [True, False, False]
+    """
+    meant = statements(report)
+    return [bool(said) and said <= meant for said in map(statements, steps)]

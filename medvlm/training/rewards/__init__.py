@@ -25,8 +25,9 @@ from medvlm.training.rewards.answers import (
 from medvlm.training.rewards.form import boxed_reward, format_reward
 from medvlm.training.rewards.judge import judge_reward
 from medvlm.training.rewards.places import box_hit_reward, box_iou_reward
-from medvlm.training.rewards.process import process_reward, temporal_reward
+from medvlm.training.rewards.process import process_reward, step_model_reward, temporal_reward
 from medvlm.training.rewards.reports import bleu_reward, finding_f1_reward, rouge_l_reward
+from medvlm.training.rewards.retrieval import retrieval_reward
 from medvlm.training.rewards.rubric import rubric_reward
 from medvlm.training.rewards.shape import (
     cosine_length_reward,
@@ -63,8 +64,10 @@ REWARDS: dict[str, Reward] = {
     "radgraph": radgraph_reward,
     "ratescore": ratescore_reward,
     "repetition": repetition_reward,
+    "retrieval": retrieval_reward,
     "rouge_l": rouge_l_reward,
     "rubric": rubric_reward,
+    "step_model": step_model_reward,
     "temporal": temporal_reward,
     "token_f1": token_f1_reward,
     "yes_no": yes_no_reward,

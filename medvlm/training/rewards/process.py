@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any
+from functools import lru_cache
+from typing import Any, Literal
 
 from medvlm.evaluation.metrics import f1
 from medvlm.evaluation.steps import statements, step_scores, steps_of
@@ -76,3 +77,52 @@ def temporal_reward(
         shared = [len(said & meant), len(said - meant), len(meant - said)]
         values.append(None if form != "report" else f1(shared) if meant else -1.0 if said else 0.0)
     return values
+
+
+def step_model_reward(
+    completions: Sequence[str],
+    *,
+    folder: str,
+    question: Sequence[str] = (),
+    reduce: Literal["least", "mean", "last"] = "least",
+    device: str = "cpu",
+    **columns: Any,
+) -> list[float | None]:
+    """What a learned step head thinks of the steps of thoughts: 0 to 1; 0 without a step (Med-PRM's idea).
+
+    It is a model and can be gamed like one: gate it by a rule (``gate: accuracy``).
+
+    Args:
+        completions: What was written.
+        folder: Of a model with a step head (`medvlm.step_head`).
+        question: What was asked.
+        reduce: A chain is worth its ``least`` probable step, the ``mean`` of all, or the ``last``.
+        device: Where it computes.
+        **columns: Not used.
+
+    Raises:
+        ValueError: If ``reduce`` is none of the three.
+        WeightsError: If the folder has no step head.
+    """
+    from medvlm.step_head import Reasoning, step_probabilities
+
+    if reduce not in ("least", "mean", "last"):
+        raise ValueError(f"step_model: reduce={reduce!r}; expected least, mean or last")
+    model, tokenizer, head = _step_model(folder, device)
+    steps = [steps_of(text) for text in completions]
+    places = [place for place, some in enumerate(steps) if some]
+    asked = [Reasoning(question[place] if question else "", tuple(steps[place])) for place in places]
+    values: list[float | None] = [0.0] * len(completions)
+    for place, each in zip(places, step_probabilities(head, model, tokenizer, asked), strict=True):
+        values[place] = {"least": min(each), "mean": sum(each) / len(each), "last": each[-1]}[reduce]
+    return values
+
+
+@lru_cache(maxsize=1)
+def _step_model(folder: str, device: str) -> tuple[Any, Any, Any]:
+    """A model with its tokenizer and its step head."""
+    from medvlm.models import load_vlm
+    from medvlm.step_head import load_step_head
+
+    model, processor = load_vlm(folder, device=device)
+    return model, processor.tokenizer, load_step_head(folder, model).to(device)

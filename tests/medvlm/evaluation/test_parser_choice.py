@@ -235,6 +235,16 @@ def test_an_option_named_in_an_explanation_of_another_is_no_answer() -> None:
     assert parse_answer("A. The effusion is on the left.", "choice", SIDES).value == "A"
 
 
+@pytest.mark.parametrize("text", ["A) nodule", "A. nodule", "(A) Nodule", "a) nodule", "A: nodule", "A - nodule"])
+def test_letter_a_with_the_text_of_another_option_is_no_answer(text: str) -> None:
+    assert parse_answer(f"<answer>{text}</answer>", "choice", ["edema", "nodule"]).value is None
+    assert parse_answer(f"<answer>{text}</answer>", "choice", ["nodule", "edema"]).value == "A"
+
+
+def test_an_option_that_begins_like_a_letter_is_read() -> None:
+    assert parse_answer("A. fumigatus infection", "choice", ["nodule", "A. fumigatus infection"]).value == "B"
+
+
 def test_a_letter_which_is_another_options_text_is_no_answer() -> None:
     assert parse_answer("B", "choice", ("B", "A")).value is None
 

@@ -14,6 +14,7 @@ import pytest
 
 from medvlm.evaluation.labeler import label_report
 from medvlm.evaluation.metrics import token_f1
+from medvlm.evaluation.steps import step_labels
 from medvlm.training.rewards import REWARDS
 from medvlm.training.rewards.scoring import with_options
 
@@ -104,8 +105,15 @@ def _stand_ins(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setattr("medvlm.evaluation.chexbert.load_chexbert", lambda *unused: Rules())
     monkeypatch.setattr("medvlm.evaluation.bertscore.load_encoder", lambda *unused: None)
     monkeypatch.setattr("medvlm.evaluation.bertscore.bert_scores", overlap)
+    monkeypatch.setattr("medvlm.training.rewards.process._step_model", lambda *unused: (None, None, None))
+    monkeypatch.setattr("medvlm.step_head.step_probabilities", true_steps)
     monkeypatch.setattr("medvlm.training.rewards.weighted._ratescore", lambda *unused: Overlap())
     monkeypatch.setattr("medvlm.evaluation.published.Published.folder", lambda self, folder: Path(folder))
+
+
+def true_steps(head: Any, model: Any, tokenizer: Any, reasonings: Sequence[Any]) -> list[list[float]]:
+    """Stands in for a learned head that knows what the report says."""
+    return [[float(right) for right in step_labels(list(one.steps), REPORT)] for one in reasonings]
 
 
 # a report said fifty times states what it states; length and repetition are other rewards' business
@@ -123,6 +131,11 @@ RUBRIC = [
     {"criterion": "effusion", "points": 3},
     {"criterion": "nodule", "points": -9},
 ]
+
+LOOKED_UP = (
+    f"<think>{'The left lung has collapsed. ' * 20}</think><query>pneumothorax signs</query>"
+    "<retrieve>A pleural line without markings beyond it.</retrieve><answer>B) pneumothorax</answer>"
+)
 
 CASES: dict[str, Case] = {
     "accuracy": Case(**CHOICE),
@@ -152,9 +165,13 @@ CASES: dict[str, Case] = {
     "radgraph": Case(**TEXT, settings={"annotate": graphs}, allowed=SETS | {"every": 0.3}),
     "ratescore": Case(**TEXT, settings={"folder": "x"}, ceiling=0.35),
     "repetition": Case(**PUNISHES),
+    "retrieval": Case(**(FORM | {"right": LOOKED_UP}), best=8.0),
     "rouge_l": Case(**TEXT, ceiling=0.35),
     "rubric": Case("", "report", "Left effusion.", "Right nodule.", EVERY_FINDING, allowed=SETS,
                    settings={"judge": says, "criteria": RUBRIC}),
+    "step_model": Case("yes", "closed", "<think>Large left effusion. Cardiomegaly.</think><answer>yes</answer>",
+                       "<think>No effusion.</think><answer>yes</answer>", "Effusion. Nodule.", bare=True,
+                       settings={"folder": "x"}, allowed=dict.fromkeys(THOUGHTS, 1.0) | {"every in thoughts": 0.0}),
     "temporal": Case("The effusion is unchanged. New nodule.", "report", "Stable effusion. New nodule.", "Edema.",
                      "New, worse, better and stable effusion, nodule, edema and opacity, all resolved.",
                      allowed={"every": 0.35, "repeated": 1.0, "every in thoughts": 0.0}),
