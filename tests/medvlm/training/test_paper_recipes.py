@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import shlex
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
-from medvlm.config import load_config
+from medvlm.config import find_recipe, load_config
 from medvlm.training.finish import run_recipe
 
 SMALL = [
@@ -46,3 +48,23 @@ def test_a_recipe_of_a_paper_runs(name: str, tmp_path: Path) -> None:
     recipe = load_config(name, [*data, *SMALL, *RECIPES[name]])
     assert set(run_recipe(recipe)) >= {stage.name for stage in recipe.stages if stage.evaluate}
     assert (tmp_path / name / "model" / "config.json").is_file()
+
+
+def commands(path: Path) -> Iterator[list[str]]:
+    """Arguments of every ``python tools/train.py`` in the comments of a recipe."""
+    lines = [line[1:].strip() for line in path.read_text(encoding="utf-8").splitlines() if line.startswith("#")]
+    for first, line in enumerate(lines):
+        if line.startswith("python tools/train.py "):
+            for last in range(first + 1, len(lines) + 1):
+                text = "\n".join(lines[first:last])
+                if not text.endswith("\\") and text.count('"') % 2 == 0:
+                    yield shlex.split(text.replace("\\\n", " "))[2:]
+                    break
+
+
+@pytest.mark.parametrize("name", sorted(RECIPES))
+def test_the_commands_that_a_recipe_shows_are_understood(name: str) -> None:
+    found = list(commands(find_recipe(name)))
+    assert found
+    for recipe, *overrides in found:
+        assert load_config(recipe, overrides).stages
