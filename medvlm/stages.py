@@ -235,6 +235,8 @@ class PairSettings(Settings):
     """Most questions that are sampled for; None takes all."""
     rewards: dict[str, float | RewardTerm] = {"finding_f1": 1.0}
     """What scores sampled answers, by name or ``package.module:function``."""
+    chosen: Literal["best", "reference"] = "best"
+    """Whether the best of the sampled answers is chosen, or the reference answer; the worst one is rejected."""
     by: str = "reward"
     """What ranks the answers of a rollouts folder: the total reward, or a part by name."""
     margin: Annotated[float, Field(gt=0)] = 0.1
@@ -247,6 +249,8 @@ class PairSettings(Settings):
     def _check(self) -> PairSettings:
         if (self.source in ("file", "rollouts")) != (self.path is not None):
             raise ValueError(f"pairs.source={self.source} and pairs.path={self.path}: file and rollouts need a path")
+        if self.chosen == "reference" and self.source != "sampled":
+            raise ValueError(f"pairs.chosen=reference is for pairs.source=sampled, not {self.source}")
         return self
 
 

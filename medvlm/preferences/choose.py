@@ -117,26 +117,67 @@ def best_and_worst(
     return Pair(sample, good.text, bad.text, how, {"chosen": good.score, "rejected": bad.score})
 
 
+def reference_and_worst(
+    sample: str, reference: Scored, answers: Sequence[Scored], window: Window, *, left: Left | None = None
+) -> Pair | None:
+    """The reference answer over the worst answer that may be in a pair with it, or None.
+
+    Args:
+        sample: Id of the sample.
+        reference: The reference, scored as the answers are.
+        answers: Sampled answers.
+        window: What a pair must have.
+        left: Filled with why there is none.
+
+    Examples:
+        >>> reference_and_worst("1", Scored("no nodule", 1.0), [Scored("a nodule", 0.0)], Window()).rejected
+        'a nodule'
+    """
+    left = Left() if left is None else left
+    whole = [one for one in answers if one.finished and one.text.strip() and not math.isnan(one.score)]
+    apart = [one for one in whole if reference.score - one.score >= window.margin]
+    alike = [one for one in apart if window.shortest <= _ratio(reference, one) <= window.longest]
+    left.few += not whole
+    left.ties += bool(whole) and not apart
+    left.length += bool(apart) and not alike
+    left.kept += bool(alike)
+    if not alike:
+        return None
+    worst = min(alike, key=lambda one: one.score)
+    scores = {"chosen": reference.score, "rejected": worst.score}
+    return Pair(sample, reference.text, worst.text, "reference", scores)
+
+
 def _ratio(good: Scored, bad: Scored) -> float:
     """Words of one answer over those of another."""
     return len(good.text.split()) / len(bad.text.split())
 
 
 def chosen_pairs(
-    answers: Mapping[str, Sequence[Scored]], window: Window, *, how: str = "reward"
+    answers: Mapping[str, Sequence[Scored]],
+    window: Window,
+    *,
+    how: str = "reward",
+    references: Mapping[str, Scored] | None = None,
 ) -> tuple[list[Pair], Left]:
-    """`best_and_worst` of every question.
+    """`best_and_worst` of every question, or `reference_and_worst`.
 
     Args:
         answers: By sample id.
         window: What a pair must have.
         how: Name of the score.
+        references: Reference answers by sample id, if they are to be chosen.
 
     Raises:
         SampleError: If none is left; the message says why.
     """
     left = Left()
-    found = [best_and_worst(sample, scored, window, how=how, left=left) for sample, scored in answers.items()]
+    found = [
+        best_and_worst(sample, scored, window, how=how, left=left)
+        if references is None
+        else reference_and_worst(sample, references[sample], scored, window, left=left)
+        for sample, scored in answers.items()
+    ]
     pairs = [pair for pair in found if pair is not None]
     if not pairs:
         raise SampleError(

@@ -19,6 +19,7 @@ from medvlm.datamodules.batches import group_by_image
 from medvlm.datamodules.cache import PixelCache
 from medvlm.datamodules.data import StudyData
 from medvlm.generation.engine import Ask, Engine
+from medvlm.generation.prompts import reference_text
 from medvlm.generation.sampling import Completion
 from medvlm.models import load_vlm
 from medvlm.preferences.build import corrupted_pairs
@@ -112,7 +113,8 @@ def _made(
     if settings.source == "corrupted":
         options: dict[str, Any] = {"reasoning": recipe.reasoning, "each": settings.each, "seed": recipe.seed}
         return corrupted_pairs(samples, settings.how, **options)
-    known = {sample.id for sample in samples}
+    known = {sample.id: sample for sample in samples}
+    references = None
     if settings.source == "rollouts" and settings.path is not None:
         read = read_rollouts(settings.path, by=settings.by)
         answers = {name: scored for name, scored in read.items() if name in known}
@@ -122,9 +124,27 @@ def _made(
         groups = group_by_image(samples, max_questions=stage.questions)
         batch = recipe.evaluate.batch
         answers = sampled_answers(engine, groups, pixels, settings, batch=batch, seed=recipe.seed)
-    pairs, left = chosen_pairs(answers, Window(settings.margin, settings.shortest, settings.longest))
+        if settings.chosen == "reference":
+            references = scored_references([known[name] for name in answers], settings, reasoning=recipe.reasoning)
+    window = Window(settings.margin, settings.shortest, settings.longest)
+    pairs, left = chosen_pairs(answers, window, references=references)
     _LOG.info("stage %s: %s", stage.name, left)
     return pairs
+
+
+def scored_references(samples: Sequence[Sample], settings: PairSettings, *, reasoning: bool) -> dict[str, Scored]:
+    """The reference answers with their rewards, by sample id.
+
+    Args:
+        samples: Whose answers.
+        settings: What scores them.
+        reasoning: Whether answers carry their rationale between tags.
+    """
+    texts = [reference_text(sample, reasoning=reasoning) for sample in samples]
+    rollouts = [Rollout(sample, Completion((), (), True), text) for sample, text in zip(samples, texts, strict=True)]
+    _, totals = RewardSet(settings.rewards).score(texts, reward_columns(rollouts))
+    found = zip(samples, texts, totals.tolist(), strict=True)
+    return {sample.id: Scored(text, total) for sample, text, total in found}
 
 
 def sampled_answers(

@@ -10,7 +10,16 @@ from typing import Any
 import pytest
 
 from medvlm.evaluation.records import Record, grade
-from medvlm.preferences.choose import Left, Scored, Window, best_and_worst, chosen_pairs, read_rollouts
+from medvlm.preferences.choose import (
+    Left,
+    Scored,
+    Window,
+    best_and_worst,
+    chosen_pairs,
+    read_rollouts,
+    reference_and_worst,
+)
+from medvlm.preferences.pairs import Pair
 from medvlm.preferences.recipes import TURN, disagreements, reflections
 from medvlm.study import Sample, SampleError
 
@@ -41,6 +50,16 @@ def test_what_is_cut_or_not_scored_or_said_twice_is_in_no_pair() -> None:
     assert best(("a b", math.nan), ("c d", 0.0)) is None
     assert best(("a b", 1.0), ("a  b\n", 0.0)) is None
     assert best(("", 1.0), ("a", 0.0)) is None
+
+
+def test_the_reference_is_chosen_over_the_worst_of_its_length() -> None:
+    reference, left = Scored("a b c", 2.0), Left()
+    answers = [Scored("d e f", 1.0), Scored("g h i", 0.5), Scored("j", 0.0), Scored("k l m", -1.0, finished=False)]
+    pair = reference_and_worst("1", reference, answers, Window(), left=left)
+    assert pair == Pair("1", "a b c", "g h i", "reference", {"chosen": 2.0, "rejected": 0.5})
+    for poor in ([Scored("a b c", 2.0)], [Scored("j", 0.0)], [answers[3]]):
+        assert reference_and_worst("1", reference, poor, Window(), left=left) is None
+    assert left == Left(few=1, ties=1, length=1, kept=1)
 
 
 def test_what_is_left_out_is_counted() -> None:

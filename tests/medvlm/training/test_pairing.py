@@ -152,6 +152,18 @@ def test_sampled_answers_are_ranked(make: Any, monkeypatch: pytest.MonkeyPatch) 
     assert read_pairs(train(again) / "pairs.jsonl") == pairs
 
 
+def test_references_are_chosen_over_sampled_answers(make: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    stop = property(lambda self: [self.processor.tokenizer.eos_token_id, *range(60, 160)])
+    monkeypatch.setattr(Prompter, "stop", stop)
+    pairs = sampled(chosen="reference", rewards={"finding_f1": 1.0}, limit=None)
+    found = read_pairs(train(make(pairs=pairs, steps=1)) / "pairs.jsonl")
+    assert found
+    for pair in found:
+        assert pair.chosen in REPORTS
+        assert pair.scores["chosen"] == 1.0
+        assert pair.how == "reference"
+
+
 def test_answers_that_are_all_cut_make_no_pair(make: Any) -> None:
     recipe = make(pairs=sampled(max_new_tokens=2), steps=1)
     with pytest.raises(SampleError, match=r"No pair is left of 4 questions .* 4 with fewer than two answers"):
@@ -208,6 +220,7 @@ def test_a_pair_that_is_too_long_stops_a_stage_before_its_first_step(make: Any, 
         ({"loss": "dppo"}, "loss='dppo'"),
         ({"smoothing": 0.5}, "smoothing=0.5"),
         ({"pairs": {"margin": 0}}, "margin=0"),
+        ({"pairs": {"chosen": "reference"}}, "is for pairs.source=sampled"),
         ({"loss": "kto", "reference": "once"}, "KTO asks the reference about other answers"),
         ({"pairs": {"how": ["sides"]}}, "how"),
         ({"pairs": {"answer": 8}}, "did you mean 'answers'"),
