@@ -13,7 +13,7 @@ from medvlm.datamodules.splits import split_hash
 from medvlm.generation.prompts import INSTRUCTIONS, REASONING
 from medvlm.study import AnswerKind, Sample
 
-PARSER_VERSION = 1
+PARSER_VERSION = 2
 
 RULES: Mapping[AnswerKind, str] = {
     "choice": "letter equals the reference option's",

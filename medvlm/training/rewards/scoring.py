@@ -72,7 +72,7 @@ class RewardSet:
 
         Returns:
             Parts ``(B, F)`` after gates, NaN where a function does not apply (or is not asked yet), and the weighted
-            sums ``(B,)``, NaN where none applies or one failed.
+            sums ``(B,)``, NaN where none applies. Where one failed, all of the completion's are NaN.
 
         Raises:
             RewardError: If a function fails and errors stop the run.
@@ -85,8 +85,8 @@ class RewardSet:
                 failed |= torch.tensor([value is None for value in values], dtype=torch.bool)
                 parts[:, index] = torch.tensor([torch.nan if value is None else value for value in values])
         self.measured = self._measure(failed, step)
-        parts = self._gated(parts)
-        return parts, combine_rewards(parts, self.weights(step)).masked_fill(failed, torch.nan)
+        parts = self._gated(parts).masked_fill(failed[:, None], torch.nan)
+        return parts, combine_rewards(parts, self.weights(step))
 
     def _measure(self, failed: Tensor, step: int) -> dict[str, float]:
         """How many completions a failing reward left out, and the weights that change over the steps."""

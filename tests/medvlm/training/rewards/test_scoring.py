@@ -138,7 +138,7 @@ def test_a_failing_reward_leaves_its_completion_out_if_asked(text: str, caplog: 
     with caplog.at_level(logging.WARNING):
         parts, totals = rewards.score(["fine", text, "n"], COLUMNS)
     np.testing.assert_array_equal(totals.numpy(), [0.0, NAN, -1.0])
-    np.testing.assert_array_equal(parts[:, 0].numpy(), [1.0, NAN, NAN])
+    np.testing.assert_array_equal(parts.numpy(), [[1.0, -1.0], [NAN, NAN], [NAN, -1.0]])  # nothing compares it
     assert rewards.measured == {"reward_failed": 1.0}
     assert "sample second" in caplog.text
 
@@ -151,3 +151,38 @@ def test_one_value_a_completion() -> None:
 
 def too_few(completions: Sequence[str], **columns: Any) -> list[float | None]:
     return [1.0]
+
+
+# --- in a training step ----------------------------------------------------------------------------------------------
+
+
+def fails_on_short(completions: Sequence[str], **columns: Any) -> list[float | None]:
+    """Fails on about half of random text, and differs on the rest."""
+    if any(len(text) % 2 for text in completions):
+        raise ZeroDivisionError("no words")
+    return [float(sum(map(ord, text)) % 7) for text in completions]
+
+
+def test_a_run_stops_at_a_failing_reward_before_the_weights_move(
+    tiny: Any, batch: Any, grpo: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(REWARDS, "fails_on_short", fails_on_short)
+    module = grpo(tiny, "fails_on_short", lr=1e-2)
+    before = [weight.clone() for weight in module.parameters()]
+    with pytest.raises(RewardError, match=r"Reward 'fails_on_short' raised ZeroDivisionError: no words \(sample \d-\d"):
+        module.roll_out(batch)
+    assert all(torch.equal(old, new) for old, new in zip(before, module.parameters(), strict=True))
+
+
+def test_a_run_goes_on_without_the_completions_that_fail(
+    tiny: Any, batch: Any, grpo: Any, fit: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(REWARDS, "fails_on_short", fails_on_short)
+    module = grpo(tiny, "fails_on_short", lr=1e-3)
+    module.rewards = RewardSet({"fails_on_short": 1.0}, on_error="skip")
+    for rollout in module.roll_out(batch):
+        assert math.isnan(rollout.reward) == (len(rollout.text) % 2 == 1)
+        assert not math.isnan(rollout.reward) or rollout.advantage == 0
+    curve = fit(module, [batch] * 2)
+    assert all(row["reward_failed"] > 0 and math.isfinite(row["loss"]) for row in curve)
+    assert all(bool(weight.isfinite().all()) for weight in module.parameters())
