@@ -12,6 +12,7 @@ WIDTH, HEIGHT = 340.0, 176.0
 LEFT, RIGHT, TOP, BOTTOM = 46.0, 12.0, 10.0, 24.0
 MOST_POINTS = 300
 SMOOTH_FROM = 24
+MARK_WIDTH = 1.5
 WHISKER_WIDTH = 260.0
 _WHISKER_EDGE = 12.0
 
@@ -37,7 +38,7 @@ class Chart:
         end: Where the line ends.
         first: First value, as text.
         last: Last value (of the moving mean), as text.
-        marks: Where on the x axis something is wrong.
+        marks: Where on the x axis something is wrong: start and width of each run of steps.
     """
 
     name: str
@@ -48,7 +49,7 @@ class Chart:
     end: Point
     first: str
     last: str
-    marks: tuple[float, ...] = ()
+    marks: tuple[Point, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,7 +89,7 @@ def draw_chart(name: str, points: Sequence[Point], marks: Sequence[float] = ()) 
         end=(line or place)[-1],
         first=short(values[0]),
         last=short((smooth or shown)[-1][1]),
-        marks=tuple(_x(step, x_range) for step in marks if x_range[0] <= step <= x_range[1]),
+        marks=_marks([step for step in marks if x_range[0] <= step <= x_range[1]], x_range),
     )
 
 
@@ -203,6 +204,18 @@ def short(value: float) -> str:
         ('0.123', '12k', '1e-05')
     """
     return f"{value / 1000:.3g}k" if 10_000 <= abs(value) < 1e6 else f"{value:.3g}"
+
+
+def _marks(steps: Sequence[float], span: Point) -> tuple[Point, ...]:
+    """Start and width of each run of steps that follow each other; a single step is as wide as a line."""
+    runs: list[list[float]] = []
+    for step in sorted(steps):
+        if runs and step - runs[-1][-1] <= 1:
+            runs[-1].append(step)
+        else:
+            runs.append([step])
+    places = [(_x(run[0], span), _x(run[-1], span)) for run in runs]
+    return tuple((low, round(max(MARK_WIDTH, high - low), 1)) for low, high in places)
 
 
 def _range(values: Sequence[float], marks: Sequence[float]) -> Point:

@@ -59,7 +59,7 @@ text { fill: var(--faint); font: 11px system-ui, "Segoe UI", Roboto, sans-serif;
 .chart .raw { fill: none; stroke: var(--accent); stroke-width: 2; stroke-linejoin: round; }
 .chart .raw.under { stroke: var(--accent-soft); stroke-width: 1; opacity: .8; }
 .chart .smooth { fill: none; stroke: var(--accent); stroke-width: 2; stroke-linejoin: round; }
-.chart .mark { stroke: var(--wrong); stroke-width: 1.5; stroke-dasharray: 2 3; }
+.chart .mark { fill: var(--wrong); fill-opacity: .28; }
 .marked { color: var(--soft); font-size: 13px; margin: -6px 0 12px; }
 .findings { list-style: none; margin: 0; padding: 6px 20px; }
 .findings li { display: grid; grid-template-columns: 74px 1fr; gap: 10px; padding: 6px 0; }
@@ -134,7 +134,7 @@ text { fill: var(--faint); font: 11px system-ui, "Segoe UI", Roboto, sans-serif;
 {% if charts %}
 <h2>Curves</h2>
 {% if marked %}
-<p class="marked">A dashed red line marks a step with a collapse alarm, or one that was skipped.</p>
+<p class="marked">Red marks steps with a collapse alarm, and steps that were skipped.</p>
 {% endif %}
 <div class="charts">
 {% for chart in charts %}
@@ -148,7 +148,7 @@ text { fill: var(--faint); font: 11px system-ui, "Segoe UI", Roboto, sans-serif;
 {% for tick in chart.x_ticks %}
 <text x="{{ tick.at }}" y="168" text-anchor="middle">{{ tick.label }}</text>
 {% endfor %}
-{% for at in chart.marks %}<line class="mark" x1="{{ at }}" x2="{{ at }}" y1="10" y2="152"/>{% endfor %}
+{% for at, width in chart.marks %}<rect class="mark" x="{{ at }}" width="{{ width }}" y="10" height="142"/>{% endfor %}
 <path class="raw{% if chart.smooth %} under{% endif %}" d="{{ chart.raw }}"/>
 {% if chart.smooth %}<path class="smooth" d="{{ chart.smooth }}"/>{% endif %}
 <circle class="end" cx="{{ chart.end[0] }}" cy="{{ chart.end[1] }}" r="4"/>

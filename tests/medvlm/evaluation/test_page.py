@@ -207,9 +207,12 @@ def test_what_a_group_teaches(rewards: tuple[float, ...], accuracy: float, outco
 
 
 def test_findings_and_marked_steps_are_shown(tmp_path: Path) -> None:
-    text = page(tmp_path, findings=[PageFinding("grpo", "alarm", "5 < 6")], marks={"reward": [0, 49, 1000]})
+    text = page(tmp_path, findings=[PageFinding("grpo", "alarm", "5 < 6")], marks={"reward": [0, 48, 49, 1000]})
     assert '<li class="alarm"><span class="level">alarm</span>' in text
     assert "<b>grpo</b> 5 &lt; 6" in text
-    assert text.count('<line class="mark"') == 2  # the third step is none of the chart
-    assert "dashed red line" in text
-    assert "dashed red line" not in page(tmp_path)
+    assert re.findall(r'<rect class="mark" x="([\d.]+)" width="([\d.]+)"', text) == [
+        ("46.0", "1.5"),
+        ("322.2", "5.8"),  # two steps of 282 / 49 pixels; the last one is none of the chart
+    ]
+    assert "Red marks steps" in text
+    assert "Red marks steps" not in page(tmp_path)
