@@ -96,20 +96,12 @@ class GRPO(Objective):
             for portion, counts in portions:
                 if sum(gather_counts(len(portion))):
                     self._seen, self.weights = Seen(), self._weights()
-                    yield portion, counts | self._bonus_count(portion)
+                    yield portion, counts | self.bonus.counts(portion, self._entropy_from)
                     self.bonus.adapt(self._seen, self.gather)
                 else:
                     self._nothing_learned(everything)
         self.report({"idle": float(self.left_out["idle"])})
         self._move_reference()
-
-    def _bonus_count(self, micros: Sequence[Micro]) -> dict[str, float]:
-        """Tokens on which the entropy bonus acts."""
-        if not self.bonus.used:
-            return {}
-        if self._entropy_from is None:
-            return {"entropy": float(sum(len(micro.columns["place"]) for micro in micros))}
-        return {"entropy": float(sum(int((m.columns["entropy"] >= self._entropy_from).sum()) for m in micros))}
 
     def _nothing_learned(self, rollouts: Sequence[Rollout]) -> None:
         """Leave an optimiser step out: none of its completions teaches anything."""
@@ -236,7 +228,8 @@ class GRPO(Objective):
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         """Keep what the weights alone do not tell: a reference that has moved, and the entropy bonus."""
         super().on_save_checkpoint(checkpoint)
-        checkpoint["bonus"] = self.bonus.state()
+        if self.bonus.used:
+            checkpoint["bonus"] = self.bonus.state()
         if self.reference is not None and self.options.reference_every:
             checkpoint["reference"] = self.reference.state(self.model)
 
@@ -247,6 +240,7 @@ class GRPO(Objective):
             ValueError: If the checkpoint is of a model with other weights.
         """
         super().on_load_checkpoint(checkpoint)
-        self.bonus.restore(checkpoint["bonus"])
+        if self.bonus.used:
+            self.bonus.restore(checkpoint["bonus"])
         if self.reference is not None and self.options.reference_every:
             self.reference.restore(checkpoint["reference"])

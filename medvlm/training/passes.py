@@ -74,6 +74,19 @@ class Bonus:
         """The weight of the next optimiser step."""
         return self.coefficient if self.target is None or self.entropy <= self.target else 0.0
 
+    def counts(self, micros: Sequence[Micro], entropy_from: float | None) -> dict[str, float]:
+        """Tokens of an optimiser step on which the bonus acts.
+
+        Args:
+            micros: Of this process.
+            entropy_from: Entropy from which on a token is learned from; None takes all.
+        """
+        if not self.used:
+            return {}
+        if entropy_from is None:
+            return {"entropy": float(sum(len(micro.columns["place"]) for micro in micros))}
+        return {"entropy": float(sum(int((micro.columns["entropy"] >= entropy_from).sum()) for micro in micros))}
+
     def adapt(self, seen: Seen, gather: Gather) -> None:
         """Look at the entropy of an optimiser step.
 
