@@ -79,11 +79,22 @@ def _json(text: str, where: str) -> Any:
         raise SampleError(f'{where}: expected {{"id": rate, ...}}, found no valid JSON: {error}') from None
 
 
+def _whole(text: str) -> bool:
+    """Say whether the last line was written to its end, and not cut off by a kill."""
+    try:
+        json.loads(text.rpartition("\n")[2])
+    except ValueError:
+        return False
+    return True
+
+
 def _rates_of_rollouts(folder: Path) -> dict[str, float]:
     """Average the accuracy of each question's completions over ``step-*.jsonl``."""
     seen: dict[str, list[float]] = defaultdict(list)
     for path in sorted(folder.glob("step-*.jsonl")):
-        for number, line in enumerate(path.read_text(encoding="utf-8").splitlines(), start=1):
+        text = path.read_text(encoding="utf-8")
+        whole = text if text.endswith("\n") or _whole(text) else text[: text.rfind("\n") + 1]
+        for number, line in enumerate(whole.splitlines(), start=1):
             rollout = _json(line, f"{path} line {number}")
             try:
                 name, accuracy = rollout["sample"], rollout["parts"]["accuracy"]

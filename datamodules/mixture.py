@@ -18,7 +18,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from medvlm.study import Sample
+from medvlm.study import Sample, SampleError
 
 from .batches import StepSampler, group_by_image
 from .difficulty import keep_between, read_rates
@@ -101,12 +101,25 @@ class Mixture:
             raise ValueError(f"temperature={self.temperature}: expected a number above 0")
 
     def load(self, split: str, report: LoadReport, options: Mapping[str, Any]) -> list[Sample]:
-        """Return the samples of all parts, part by part, with one report of all."""
+        """Return the samples of all parts, part by part, with one report of all.
+
+        A part that has nothing to validate or test on (text for training, chains, pseudo-labels) is left out there.
+
+        Raises:
+            SampleError: If a part has nothing usable, or no part has anything of the split.
+        """
         samples: list[Sample] = []
         for part in self.parts:
             found = LoadReport()
-            samples += part.load(split, found, options)
+            try:
+                samples += part.load(split, found, options)
+            except SampleError:
+                if split == "train" or found.records:
+                    raise
+                report.notes.append(f"{part.title}: nothing of the {split} split")
             _merge(report, found, part.title)
+        if not samples:
+            raise SampleError(f"none of the parts {[part.title for part in self.parts]} has anything of {split!r}")
         return samples
 
     def group(self, samples: Sequence[Sample], max_questions: int | None) -> dict[str, list[list[Sample]]]:

@@ -30,8 +30,8 @@ ROLLOUTS_STYLE = """.rollouts { margin-top: 4px; }
   overflow-wrap: anywhere; max-height: 15em; overflow-y: auto; }
 .try .text i { color: var(--soft); font-style: normal; }
 .try .cut { color: var(--wrong); font: 12px system-ui, sans-serif; }
-.try .parts { max-width: 250px; color: var(--soft); font-size: 12.5px; text-align: right; font-variant-numeric: tabular-nums;
-  padding-top: 1px; }
+.try .parts { max-width: 250px; color: var(--soft); font-size: 12.5px; text-align: right; padding-top: 1px;
+  font-variant-numeric: tabular-nums; }
 @media (max-width: 720px) { .group { grid-template-columns: minmax(0, 1fr); } .try .parts { display: none; } }
 {% for choice in rollouts.choices %}
 .rollouts:has(#{{ choice.id }}:checked) .group:not(.{{ choice.id }}) { display: none; }

@@ -14,6 +14,7 @@ import pytest
 from medvlm.datamodules.data import Drawn, StudyData
 from medvlm.datamodules.difficulty import read_rates
 from medvlm.datamodules.mixture import Mixture, MixtureSampler, Part, epoch_shares
+from medvlm.datamodules.sets import LoadReport
 from medvlm.study import SampleError
 
 
@@ -137,6 +138,10 @@ def test_the_rollouts_of_an_earlier_run_are_rates(tmp_path: Path) -> None:
     assert read_rates(folder) == {"own:0-0": 0.5, "own:0-1": 1.0, "own:1-1": 0.0}
     data = study(Mixture((Part("jsonl", write(tmp_path, "a", 2), "own", rates=folder),)))
     assert [sample.id for sample in data.samples["train"]] == ["own:0-0"]
+    (folder / "step-000003.jsonl").write_text(
+        '{"sample": "own:0-0", "parts": {"accuracy": 1}}\n{"sample": "own:0-0", "pa'
+    )
+    assert read_rates(folder)["own:0-0"] == 0.6  # 3 of 5; the line that a kill cut off is none
     (folder / "step-000003.jsonl").write_text('{"sample": "x", "parts": {"format": 1}}')
     with pytest.raises(SampleError, match=r"step-000003\.jsonl line 1: no rollout with an accuracy"):
         read_rates(folder)
@@ -162,3 +167,15 @@ def test_impossible_mixtures_are_refused() -> None:
     for wrong in ({"weight": 0.0}, {"cap": 0}, {"low": 0.5, "high": 0.5}, {"name": "a:b"}):
         with pytest.raises(ValueError, match="part '"):
             Part("jsonl", "a", **wrong)
+
+
+def test_a_part_without_a_test_split_only_trains(tmp_path: Path) -> None:
+    both, alone = (write(tmp_path, name, 2) for name in ("a", "b"))
+    record = {"id": "t", "images": [], "question": "?", "answer": "yes", "split": "test"}
+    both.write_text(f"{both.read_text()}\n{json.dumps(record)}")
+    report = LoadReport()
+    mixed = Mixture((Part("jsonl", both, "a"), Part("jsonl", alone, "b")))
+    assert [sample.id for sample in mixed.load("test", report, {})] == ["a:t"]
+    assert report.notes == ["b: nothing of the test split"]
+    with pytest.raises(SampleError, match=r"none of the parts \['b'\] has anything of 'test'"):
+        Mixture((Part("jsonl", alone, "b"),)).load("test", LoadReport(), {})
