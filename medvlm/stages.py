@@ -118,6 +118,17 @@ class RewardTerm(Settings):
         return self.weight + share * (self.to - self.weight)
 
 
+class RolloutServer(Settings):
+    """A vLLM server, in its own environment, that samples instead of the trainer; for native models."""
+
+    url: Annotated[str, Field(pattern=r"^https?://[^/]+(/.*[^/])?$")]
+    """``http://host:port``."""
+    timeout: Annotated[float, Field(gt=0)] = 240.0
+    """Seconds until a request is given up."""
+    tries: Annotated[int, Field(ge=1)] = 4
+    """Attempts at a request that meets no server, or a passing trouble."""
+
+
 class GRPOStage(Stage):
     """Group relative policy optimisation on verified answers."""
 
@@ -126,6 +137,8 @@ class GRPOStage(Stage):
     """Completions a question (G)."""
     temperature: Annotated[float, Field(gt=0)] = 1.0
     max_new_tokens: Annotated[int, Field(ge=1)] = 64
+    rollouts: RolloutServer | None = None
+    """A server that samples the completions; None samples them here."""
     rewards: dict[str, float | RewardTerm] = {"accuracy": 1.0, "format": 0.1}
     """Weight of each reward, by name or ``package.module:function``; or its weight, gate, schedule and options."""
     on_reward_error: Literal["stop", "skip"] = "stop"

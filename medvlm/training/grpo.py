@@ -19,6 +19,8 @@ import torch
 from torch import Tensor
 
 from medvlm.generation.engine import Ask, ask_tree
+from medvlm.generation.outside import OutsideSampler
+from medvlm.generation.remote import Server
 from medvlm.ranks import gather_counts, gather_objects, is_first, world_size
 from medvlm.training.credit import compare, flat_groups, tax
 from medvlm.training.grpo_options import GRPOOptions
@@ -45,6 +47,7 @@ class GRPO(Objective):
         rewards: Weight of each reward by name, or the rewards themselves.
         options: The numbers of the algorithm.
         log: Where rollouts are written; None keeps none.
+        server: Samples the completions; None samples them here.
         **others: See `Objective`.
 
     Raises:
@@ -57,9 +60,11 @@ class GRPO(Objective):
         rewards: Mapping[str, float] | RewardSet,
         options: GRPOOptions | None = None,
         log: RolloutLog | None = None,
+        server: Server | None = None,
         **others: Any,
     ) -> None:
         super().__init__(*args, **others)
+        self.outside = None if server is None else OutsideSampler(server, self.prompter)
         self.options = (options or GRPOOptions()).resolved()
         self.temperature = self.options.temperature  # of sampling: scores are compared as they were drawn
         self.rewards = rewards if isinstance(rewards, RewardSet) else RewardSet(rewards)

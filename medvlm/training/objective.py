@@ -29,6 +29,7 @@ from torch.distributed.tensor import DTensor
 from medvlm import ranks
 from medvlm.generation.draws import RankDraws
 from medvlm.generation.engine import Ask, encode_images
+from medvlm.generation.outside import OutsideSampler
 from medvlm.generation.prompts import Prompter
 from medvlm.logps import branch_logps
 from medvlm.models.parts import part_of
@@ -93,6 +94,7 @@ class Objective(lightning.LightningModule):
 
     weights: Mapping[str, float] = {"ce": 1.0}
     temperature: float = 1.0
+    outside: OutsideSampler | None = None  # samples instead of the model
 
     def __init__(
         self,

@@ -9,12 +9,16 @@ from dataclasses import replace
 import torch
 
 from medvlm.generation.engine import Ask, ask_tree, encode_images
-from medvlm.generation.sampling import sample
+from medvlm.generation.remote import Wanted
+from medvlm.generation.sampling import Completion, sample
 from medvlm.ranks import gather_counts
 from medvlm.training.credit import flat_groups
 from medvlm.training.grpo_options import GRPOOptions
 from medvlm.training.objective import Objective
 from medvlm.training.rollouts import Rollout
+
+Answers = list[list[list[Completion]]]
+"""``[ask][question][sample]``."""
 
 
 @torch.no_grad()
@@ -27,6 +31,19 @@ def draw(module: Objective, batch: Sequence[Ask], options: GRPOOptions, attempt:
         options: How many completions, how long, at which temperature.
         attempt: Another number draws other completions of the same batch.
     """
+    found = (
+        _here(module, batch, options, attempt) if module.outside is None else _outside(module, batch, options, attempt)
+    )
+    return [
+        Rollout(question, completion, module.prompter.decode(completion.tokens))
+        for ask, leaves in zip(batch, found, strict=True)
+        for question, completions in zip(ask.questions, leaves, strict=True)
+        for completion in completions
+    ]
+
+
+def _here(module: Objective, batch: Sequence[Ask], options: GRPOOptions, attempt: int) -> Answers:
+    """Sampled by the model itself."""
     training = module.model.training
     module.model.eval()
     with module.gathered():
@@ -44,12 +61,18 @@ def draw(module: Objective, batch: Sequence[Ask], options: GRPOOptions, attempt:
             layout=module.processor.layout,
         )
     module.model.train(training)
-    return [
-        Rollout(question, completion, module.prompter.decode(completion.tokens))
-        for ask, leaves in zip(batch, found, strict=True)
-        for question, completions in zip(ask.questions, leaves, strict=True)
-        for completion in completions
-    ]
+    return found
+
+
+def _outside(module: Objective, batch: Sequence[Ask], options: GRPOOptions, attempt: int) -> Answers:
+    """Sampled by a server, whose weights follow once a batch."""
+    if module.outside is None or module.sharded:
+        raise ValueError("A server that samples follows a trainer that holds all weights: trainer.strategy=ddp.")
+    if attempt == 0:
+        module.outside.follow(module.model)
+    prompter = module.prompter
+    wanted = Wanted(options.group, options.max_new_tokens, options.temperature, prompter.stop, prompter.banned)
+    return module.outside.sample(batch, wanted, module.batch_seed + attempt * 1_000_000_007)
 
 
 def fill_flat(

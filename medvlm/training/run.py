@@ -29,12 +29,13 @@ from medvlm.config import load_config, save_config
 from medvlm.datamodules.cache import PixelCache, fingerprint
 from medvlm.datamodules.data import StudyData
 from medvlm.files import atomic_folder, write_whole
+from medvlm.generation.remote import Server
 from medvlm.models import load_vlm
 from medvlm.models.quantized import merged
 from medvlm.models.tokens import max_positions
 from medvlm.ranks import in_turn, is_first
 from medvlm.settings import DataSettings, Recipe
-from medvlm.stages import AnyStage, ContrastiveStage, PreferenceStage, SFTStage, Stage
+from medvlm.stages import AnyStage, ContrastiveStage, GRPOStage, PreferenceStage, SFTStage, Stage
 from medvlm.training.build import Collate, build_model, data_root, set_texts, stage_data
 from medvlm.training.card import CARD_FILE, model_card
 from medvlm.training.checkpoint import latest_checkpoint
@@ -156,9 +157,10 @@ def _claim(recipe: Recipe) -> None:
 
 
 def _decisive(recipe: Recipe) -> Recipe:
-    """The recipe without what changes no pixel: where they are kept, and how many processes read them."""
+    """The recipe without what changes no number: where pixels are kept, who reads them, which server samples."""
     free = {"cache": None, "cache_gb": 0.0, "cache_disk_gb": 1.0, "workers": 0}
-    return recipe.model_copy(update={"data": recipe.data.model_copy(update=free)})
+    stages = [one.model_copy(update={"rollouts": None}) if isinstance(one, GRPOStage) else one for one in recipe.stages]
+    return recipe.model_copy(update={"data": recipe.data.model_copy(update=free), "stages": stages})
 
 
 def save_model(
@@ -209,7 +211,8 @@ def build_objective(recipe: Recipe, stage: AnyStage, model: Any, processor: Any,
         return Preference(model, processor, schedule, options=compared_with, **common)
     options = options_of(stage)
     log, rewards = RolloutLog(folder / "rollouts"), RewardSet(stage.rewards, on_error=stage.on_reward_error)
-    return GRPO(model, processor, schedule, rewards=rewards, options=options, log=log, **common)
+    server = None if stage.rollouts is None else Server(**stage.rollouts.model_dump())
+    return GRPO(model, processor, schedule, rewards=rewards, options=options, log=log, server=server, **common)
 
 
 def start_folder(recipe: Recipe, stage: Stage) -> Path:
