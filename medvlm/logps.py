@@ -13,6 +13,7 @@ import torch
 from torch import Tensor
 from torch.utils.checkpoint import checkpoint
 
+from medvlm.flex import block_mask, wants_flex
 from medvlm.models.native import BARE_HEADS
 from medvlm.rows import Rows, visible
 
@@ -41,6 +42,25 @@ def attention_masks(
     if "full_attention" in (getattr(config, "layer_types", None) or ()):
         return {"full_attention": additive(sees), "sliding_attention": additive(windowed)}
     return additive(windowed)
+
+
+def dense_masks(config: Any, rows: Rows, dtype: torch.dtype) -> Tensor | dict[str, Tensor]:
+    """Additive masks of rows, see `attention_masks`."""
+    place = (rows.segments, rows.positions)
+    blocks = None if rows.blocks is None else (rows.blocks, rows.blocks)
+    window = sliding_window(config)
+    windowed = None if window is None else visible(place, place, rows.ancestors, window, blocks)
+    return attention_masks(config, visible(place, place, rows.ancestors, blocks=blocks), windowed, dtype)
+
+
+def flex_masks(config: Any, rows: Rows) -> Any:
+    """Block masks of rows in the form a Hugging Face decoder takes: one, or one for each kind of layer."""
+    window = sliding_window(config)
+    if window is None:
+        return block_mask(rows)
+    if "full_attention" in (getattr(config, "layer_types", None) or ()):
+        return {"full_attention": block_mask(rows), "sliding_attention": block_mask(rows, window)}
+    return block_mask(rows, window)
 
 
 def sliding_window(config: Any) -> int | None:
@@ -140,12 +160,7 @@ def branch_logps(
     model = unwrap(model)
     config = model.config.get_text_config()
     inputs = decoder_inputs(model, rows.ids, features)
-    place = (rows.segments, rows.positions)
-    blocks = None if rows.blocks is None else (rows.blocks, rows.blocks)
-    window = sliding_window(config)
-    windowed = None if window is None else visible(place, place, rows.ancestors, window, blocks)
-    sees = visible(place, place, rows.ancestors, blocks=blocks)
-    masks = attention_masks(config, sees, windowed, inputs["inputs_embeds"].dtype)
+    masks = flex_masks(config, rows) if wants_flex(config) else dense_masks(config, rows, inputs["inputs_embeds"].dtype)
     output = model.get_decoder()(**inputs, attention_mask=masks, position_ids=rows.rotary, use_cache=False)
     hidden, tokens = output.last_hidden_state[rows.row, rows.source], rows.tokens
     return token_logps(model, hidden, tokens, temperature=temperature)

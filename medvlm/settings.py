@@ -41,6 +41,8 @@ class ModelSettings(Settings):
     lora: dict[str, Any] | None = None
     """``parts``, ``rank``, ``alpha``, ``dropout``, ``method`` (lora, dora, rslora, rsdora, pissa, adalora) and
     ``also_train``: adapters on these parts, all else frozen; None: no adapters."""
+    attention: Literal["eager", "sdpa", "flex_attention"] | None = None
+    """How the decoder attends while it is trained; ``flex_attention`` (CUDA) skips what branches do not see."""
     quantize: Literal["4bit"] | None = None
     """``4bit``: adapters are trained over weights in 4 bits (QLoRA; CUDA and the ``qlora`` extra)."""
     prompt_tokens: Annotated[int, Field(ge=1)] | None = None

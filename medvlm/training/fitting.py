@@ -10,6 +10,7 @@ from typing import Any
 import torch
 from transformers import AutoModelForImageTextToText
 
+from medvlm.flex import wants_flex
 from medvlm.models.adapters import add_lora
 from medvlm.models.learned_prompt import plan_learned_tokens, train_learned_tokens
 from medvlm.models.parts import PARTS, count_parameters, freeze, part_of
@@ -68,7 +69,15 @@ def take_census(config: Any, settings: ModelSettings) -> Census:
 
 
 def prepare_parts(model: Any, settings: ModelSettings) -> None:
-    """Freeze the parts that are not trained, or hang on what the recipe names: adapters or learned tokens."""
+    """Freeze the parts that are not trained, or hang on what the recipe names: adapters or learned tokens.
+
+    Raises:
+        WeightsError: If there are no learned tokens, or flex attention is asked for without a CUDA device.
+    """
+    if settings.attention is not None:
+        model.set_attn_implementation({"text_config": settings.attention})
+        if model.device.type != "meta":
+            wants_flex(model.config.get_text_config())
     if settings.prompt_tokens is not None:
         train_learned_tokens(model)
     elif settings.lora is not None:
