@@ -59,7 +59,7 @@ def run_recipe(recipe: Recipe) -> dict[str, Entry]:
         if stage.evaluate and isinstance(stage, ContrastiveStage):
             ranking = score_alignment(run, stage)
             console.print(ranking_table(stage.name, ranking))
-            summary[stage.name] = {"n": ranking.pairs, "seed": recipe.seed, "report": ranking.values()}
+            summary[stage.name] = {**ranking.to_json(), "seed": recipe.seed}
         elif stage.evaluate:
             score = score_stage(run, stage)
             console.print(score.to_text(console.width), highlight=False, markup=False)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from typing import Any
 
 import torch
@@ -45,8 +45,11 @@ class Ranking:
         return {name: interval.value for name, interval in self.scores.items()}
 
     def to_json(self) -> dict[str, Any]:
-        """All numbers with their intervals."""
-        return {"pairs": self.pairs, "scores": {name: asdict(interval) for name, interval in self.scores.items()}}
+        """All numbers by name, and both ends of their intervals; null where one patient gives none."""
+        ends = {
+            name: [None if math.isnan(end) else end for end in (one.low, one.high)] for name, one in self.scores.items()
+        }
+        return {"n": self.pairs, "report": self.values(), "intervals": ends}
 
 
 def score_alignment(run: Run, stage: Stage) -> Ranking:

@@ -103,6 +103,8 @@ def test_a_run_scores_what_was_aligned_and_goes_on(recipe: Recipe) -> None:
         entry["report"]
     )
     assert all(0 <= value <= 1 for value in entry["report"].values())
+    for name, (low, high) in entry["intervals"].items():
+        assert low <= entry["report"][name] <= high
     assert (recipe.folder / "align" / "model" / FILE).is_file()
     assert not (recipe.folder / "sft" / "model" / FILE).exists()  # its weights have moved away from the heads
     aligned = Aligned.load(recipe.folder / "align" / "model")
