@@ -86,7 +86,7 @@ SCENARIOS: dict[str, Scenario] = {
 
 
 def write_data(folder: Path) -> None:
-    """The questions of the killed runs, three that show no image, and reports of five images."""
+    """The questions of the killed runs, three that show no image, reports of five images, and three to score."""
     killable.write_data(folder)
     lines = (folder / "data.jsonl").read_text(encoding="utf-8").splitlines()
     for index in range(3):
@@ -96,6 +96,9 @@ def write_data(folder: Path) -> None:
         report = f"FINDINGS: There is {finding} on the {('left', 'right')[index % 2]}. The heart is normal."
         record = {"id": f"report-{index}", "images": [f"{index}.png"], "question": "Report?", "answer": report}
         lines.append(json.dumps(record | {"kind": "report"}))
+    for index in range(3):
+        record = {"id": f"test-{index}", "images": [f"{index}.png"], "question": "Which side?", "answer": "left"}
+        lines.append(json.dumps(record | {"options": ["left", "right"], "split": "test"}))
     (folder / "data.jsonl").write_text("\n".join(lines), encoding="utf-8")
 
 

@@ -13,6 +13,7 @@ from typing import Any
 
 import pytest
 
+from medvlm.config import save_config
 from medvlm.settings import TrainerSettings
 from medvlm.training.devices import Replicas, Shards, build_strategy, count_devices
 
@@ -88,6 +89,23 @@ def test_the_runs_could_have_differed(runs: dict[str, Any]) -> None:
     losses = [value for _, value in runs["one"]["curves"]["sft"]["loss"]]
     assert len({round(value, 3) for value in losses}) == len(losses)
     assert len({one["advantage"] for one in runs["one"]["rollouts"]["grpo"]}) > 3
+
+
+@pytest.mark.slow
+def test_the_command_starts_its_other_process(tmp_path: Path) -> None:
+    processes.write_data(tmp_path / "data")
+    recipe = processes.recipe(tmp_path, "ddp", 2)
+    scored = recipe.evaluate.model_copy(update={"baselines": []})
+    short = recipe.stages[0].model_copy(update={"steps": 2})
+    save_config(recipe.model_copy(update={"stages": [short], "evaluate": scored}), tmp_path / "two.yaml")
+    environment = os.environ | {"OMP_NUM_THREADS": "1", "HF_HUB_OFFLINE": "1"}
+    command = [sys.executable, "-m", "medvlm.cli", "train", str(tmp_path / "two.yaml")]
+    done = subprocess.run(command, capture_output=True, text=True, env=environment, check=False, timeout=300)
+    assert done.returncode == 0, done.stderr[-4000:]
+    assert done.stdout.count("Page: ") == 1
+    summary = json.loads((recipe.folder / "summary.json").read_text(encoding="utf-8"))
+    assert summary["sft"]["n"] == len((recipe.folder / "sft" / "records" / "real.jsonl").read_text().splitlines())
+    assert not list(recipe.folder.rglob("*.part-*"))
 
 
 def settings(**values: Any) -> TrainerSettings:
