@@ -24,6 +24,11 @@ CHOICE = "data.options={kinds: [choice]}"
 DPO = ["data.options={kinds: [report]}", "stages.0.steps=1", "stages.0.images=2", "stages.0.pairs={source: corrupted}"]
 RECIPES: dict[str, list[str]] = {
     "alphamed": [*GRPO, CHOICE],
+    "ct_r1": [
+        *("data.make={patients: 12, size: 32, modality: ct, shape: [8, 32, 32]}", "data.options.modality=ct"),
+        *("data.options.kinds=[closed, report]", "model.compressor={kind: slices_pool, tokens: 8, depth: 4}"),
+        *("stages.words.steps=1", "stages.read.steps=1", *SFT, "stages.sft_continued.steps=1", *GRPO),
+    ],
     "dpo_reports": DPO,
     "med_refl": [*DPO, "stages.0.evaluate=true"],
     "rpo": DPO,
