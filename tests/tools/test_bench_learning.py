@@ -67,6 +67,7 @@ def test_the_claim_is_said_plainly(grpo: list[Record], words: str) -> None:
     )
     assert words in found["said"]
     assert found["table"].count("grpo - sft_continued") == 4
+    assert found["majority"]["portable"] == 1.0  # made-up questions, all of them answered by yes
 
 
 def test_a_reward_that_moves_nothing_is_said() -> None:

@@ -7,6 +7,7 @@ patients, and take the same compute; the test patients are the same on every set
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 from typing import Any
 
@@ -55,15 +56,21 @@ def summarise(records: dict[tuple[str, str], dict[int, list[Record]]]) -> dict[s
         found[test.name] = {model: estimate(arms[model], "accuracy") for model in MODELS}
         found[test.name]["grpo - sft_continued"] = estimate(arms["grpo"], "accuracy", arms["sft_continued"])
         found[test.name]["grpo - sft"] = estimate(arms["grpo"], "accuracy", arms["sft"])
-    return {"estimates": found, "table": _table(found), "said": _said(found)}
+    usual = {test.name: _usual(next(iter(records[test.name, "sft"].values()))) for test in SETS}
+    return {"estimates": found, "majority": usual, "table": _table(found, usual), "said": _said(found)}
 
 
-def _table(found: dict[str, dict[str, Estimate]]) -> str:
-    rows = [
-        [name, model, *cells(one, sign=" - " in model), str(one.n), str(one.clusters)]
-        for name, models in found.items()
-        for model, one in models.items()
-    ]
+def _usual(records: Sequence[Record]) -> float:
+    """Accuracy of always giving the most frequent answer."""
+    return Counter(record.reference.lower() for record in records).most_common(1)[0][1] / len(records)
+
+
+def _table(found: dict[str, dict[str, Estimate]], usual: dict[str, float]) -> str:
+    rows = []
+    for name, models in found.items():
+        rows.append([name, "most frequent answer", f"{usual[name]:.3f}", "", "", "", ""])
+        for model, one in models.items():
+            rows.append([name, model, *cells(one, sign=" - " in model), str(one.n), str(one.clusters)])
     return markdown(HEADER, rows)
 
 
