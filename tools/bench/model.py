@@ -6,6 +6,7 @@ backward, AdamW) alternate, A B A B; the first of each side warms up. Medians of
 above 1 the composed model is the faster one.
 
 ``--dtype bfloat16`` and ``--compile`` measure those paths; they also print how far logits are from those of fp32.
+``--mfu 1b`` and ``--mfu 4b`` measure something else: model FLOPs utilisation on a GPU, see ``tools/bench/mfu.py``.
 """
 
 from __future__ import annotations
@@ -30,6 +31,7 @@ from torch import Tensor
 from transformers import LlavaConfig, LlavaForConditionalGeneration
 
 from medvlm.models import build_vlm, tiny_decoder, train_tokenizer
+from tools.bench import mfu
 from tools.bench.machine import Clock, Spent, describe, medians, versions, write_json
 
 AGREE = 1e-4  # of logits and losses in fp32
@@ -60,6 +62,9 @@ def main(arguments: list[str] | None = None) -> int:
     options = _parser().parse_args(arguments)
     if options.steps < 1:
         raise SystemExit(f"--steps {options.steps}: at least one step is timed.")
+    if options.mfu is not None:
+        mfu.show(mfu.measure(options.mfu, mfu.Work(), peak_tflops=options.peak_tflops))
+        return 0
     torch.set_num_threads(1)
     result = measure(SIZES[options.size], options.steps, DTYPES[options.dtype], compiled=options.compile)
     result |= {"size": options.size, "dtype": options.dtype, "compiled": options.compile}
@@ -212,6 +217,8 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--steps", type=int, default=7, help="timed rounds (default 7)")
     parser.add_argument("--size", choices=sorted(SIZES), default="small")
     parser.add_argument("--dtype", choices=sorted(DTYPES), default="float32")
+    parser.add_argument("--mfu", choices=sorted(mfu.SIZES), help="MFU of SFT at this size instead (CUDA)")
+    parser.add_argument("--peak-tflops", type=float, default=989.0, help="dense bf16 peak of the GPU (default H100's)")
     parser.add_argument("--compile", action="store_true", help="both sides through torch.compile")
     return parser
 
