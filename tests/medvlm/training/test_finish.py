@@ -156,3 +156,9 @@ def test_pixels_on_disk_serve_a_second_run_and_may_move(tmp_path: Path) -> None:
 def test_phantoms_of_different_modalities_lie_apart() -> None:
     roots = [phantom_root(load_config(name)) for name in ("cxr_r1", "align", "ct_report", "path_tiles")]
     assert [root.name for root in roots] == ["thorax", "thorax", "thorax_ct", "tissue"]
+
+
+def test_recipes_that_share_a_phantom_draw_the_same_one() -> None:
+    one, two = load_config("ct_r1"), load_config("ct_report")
+    assert phantom_root(one) == phantom_root(two)
+    assert one.data.make == two.data.make
