@@ -193,7 +193,7 @@ def test_options_that_exclude_each_other_are_named(options: dict[str, Any], mess
 
 def test_a_recipe_may_say_what_the_functions_take() -> None:
     def allowed(name: str) -> set[str]:
-        kinds = [GRPOStage.model_fields[name].annotation]
+        kinds: list[Any] = [GRPOStage.model_fields[name].annotation]
         while any(get_args(kind) for kind in kinds):
             kinds = [inner for kind in kinds for inner in get_args(kind) or (kind,)]
         return {kind for kind in kinds if isinstance(kind, str)}
