@@ -43,3 +43,11 @@ def test_bf16_is_near_fp32(tmp_path: Path) -> None:
 def test_no_step_is_refused() -> None:
     with pytest.raises(SystemExit, match="at least one step"):
         bench.main(["--steps", "0"])
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("dtype", "error"), [("float32", 1e-5)])
+def test_compiled_it_is_near_fp32(tmp_path: Path, dtype: str, error: float) -> None:
+    arguments = ["--size", "tiny", "--steps", "1", "--compile", "--dtype", dtype, "--json", str(tmp_path / "c.json")]
+    assert bench.main(arguments) == 0
+    assert json.loads((tmp_path / "c.json").read_text())["from_fp32"] < error
