@@ -99,11 +99,12 @@ def adaptive_rank(rank: int, *, steps: int) -> dict[str, Any]:
     return budget | {"tinit": steps // 10, "tfinal": steps // 2, "total_step": steps}
 
 
-def attach(model: PreTrainedModel, config: PeftConfig) -> None:
-    """Put adapters on a model, in place."""
+def attach(model: PreTrainedModel, config: PeftConfig, name: str = "default") -> None:
+    """Put adapters on a model, in place, under a name."""
     with warnings.catch_warnings():  # peft warns of a tied head, which trainable tokens do follow
         warnings.filterwarnings("ignore", message=".*no implementation exists to tie the adapters.*")
-        model.add_adapter(config)
+        warnings.filterwarnings("ignore", message=".*multiple adapters in the model.*")  # of skills there are several
+        model.add_adapter(config, adapter_name=name)
 
 
 def lora_targets(model: PreTrainedModel, parts: Sequence[str]) -> list[str]:
@@ -126,8 +127,13 @@ def save_lora(model: PreTrainedModel, folder: str | Path) -> None:
     model.save_pretrained(str(folder), state_dict=once)
 
 
-def load_lora(model: PreTrainedModel, source: str | Path) -> None:
+def load_lora(model: PreTrainedModel, source: str | Path, adapter: str = "default") -> None:
     """Load adapters onto the model they were made for; they can be trained on, the rest is frozen.
+
+    Args:
+        model: The model, in place.
+        source: Folder or Hub name of the adapters.
+        adapter: What they are called on this model, where there are several (``medvlm.models.skills``).
 
     Raises:
         WeightsError: If they are missing, pickled or made for another model.
@@ -135,12 +141,12 @@ def load_lora(model: PreTrainedModel, source: str | Path) -> None:
     name = check_source(source, config="adapter_config.json", adapter=True)
     with explained(name):
         saved = load_file(find_file(name, "adapter_model.safetensors"))
-        attach(model, PeftConfig.from_pretrained(name))
+        attach(model, PeftConfig.from_pretrained(name), adapter)
         state = {key.removeprefix("base_model.model."): value for key, value in saved.items()}
-        report: Any = set_peft_model_state_dict(model, state)
+        report: Any = set_peft_model_state_dict(model, state, adapter_name=adapter)
     own = _own_names(model)
-    missing = {key for key in report.missing_keys if key in own}
-    wanted = {key.replace(".default", "") for key in missing if any(kind in key for kind in KEPT)}
+    missing = {key for key in report.missing_keys if key in own and f".{adapter}" in key}
+    wanted = {key.replace(f".{adapter}", "") for key in missing if any(kind in key for kind in KEPT)}
     if wanted or report.unexpected_keys:
         raise WeightsError(
             f"{name} holds adapters of another model: {len(wanted)} weights are missing in it, "
