@@ -1,8 +1,9 @@
-"""``medvlm evaluate``: score a saved model on a set, with its baselines, one record a question on disk."""
+"""``medvlm evaluate``: score a saved model, or a file of predictions, on a set; one record a question on disk."""
 
 from __future__ import annotations
 
 import argparse
+import contextlib
 import sys
 from collections.abc import Sequence
 from functools import partial
@@ -11,22 +12,28 @@ from typing import Any
 
 import yaml
 
-from medvlm.study import MedvlmError
+from medvlm.study import MedvlmError, Sample
 
 
 def build_parser() -> argparse.ArgumentParser:
     """The options of the command."""
     parser = argparse.ArgumentParser(prog="medvlm evaluate", description=__doc__)
-    parser.add_argument("model", help="folder or hub id of a model")
-    parser.add_argument("--set", dest="name", required=True, help="vqa_rad, slake, rexvqa, jsonl or thorax")
+    parser.add_argument("model", nargs="?", help="folder or hub id of a model")
+    parser.add_argument(
+        "--predictions", type=Path, metavar="FILE", help="JSONL of id and prediction, instead of a model"
+    )
+    parser.add_argument("--set", dest="name", help="vqa_rad, slake, rexvqa, jsonl, thorax, ...; that of the protocol")
     parser.add_argument("--root", type=Path, required=True, help="where the set is")
     parser.add_argument("--split", default="test")
     parser.add_argument("--protocol", help="by name; that of the set if not given")
     parser.add_argument(
         "--option", action="append", default=[], metavar="KEY=VALUE", help="what the set's loader takes"
     )
-    parser.add_argument("--out", type=Path, required=True, help="folder of records and scores; run again to go on")
-    parser.add_argument("--baselines", nargs="*", default=["majority", "blank", "shuffled"])
+    parser.add_argument("--out", type=Path, help="folder of records and scores; run again to go on")
+    parser.add_argument("--baselines", nargs="*", help="majority, blank and shuffled of a model; majority of a file")
+    parser.add_argument(
+        "--compat", nargs="*", default=[], metavar="MODE", help="score as papers did too: llava_med, ..."
+    )
     parser.add_argument("--limit", type=int, help="most questions")
     parser.add_argument("--batch", type=int, default=16, help="images answered together")
     parser.add_argument("--max-new-tokens", type=int, default=64)
@@ -40,18 +47,78 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Run the command line and return its exit status."""
     options = build_parser().parse_args(argv)
     try:
-        print(run(options))
+        _check(options)
+        print(run(options) if options.predictions is None else run_predictions(options))
     except (MedvlmError, ValueError, OSError) as error:
         print(f"error: {error}", file=sys.stderr)
         return 1
     return 0
 
 
+def _check(options: argparse.Namespace) -> None:
+    """Refuse options that do not go together, and fill in those that follow from others.
+
+    Raises:
+        ValueError: If something is absent or too much; the message names it.
+    """
+    if (options.model is None) == (options.predictions is None):
+        raise ValueError("name a model, or --predictions FILE, not both")
+    if options.name is None and options.protocol is None:
+        raise ValueError("name the set (--set slake), or with predictions the protocol (--protocol slake)")
+    options.name = options.name or options.protocol
+    if options.predictions is not None:
+        options.baselines = options.baselines or []
+        options.out = options.out or options.predictions.with_suffix(".scored")
+        if others := sorted(set(options.baselines) - {"majority"}):
+            raise ValueError(f"baselines {', '.join(others)} need a model; a file of predictions has majority alone")
+    elif options.out is None:
+        raise ValueError("a model needs a folder for its records: --out FOLDER")
+    elif options.baselines is None:
+        options.baselines = ["majority", "blank", "shuffled"]
+
+
+def run_predictions(options: argparse.Namespace) -> str:
+    """Match, grade, score a file of predictions; the score as text."""
+    from medvlm.datamodules.sets import LoadReport, load_set
+    from medvlm.evaluation.baselines import majority_records
+    from medvlm.evaluation.compat import add_modes
+    from medvlm.evaluation.predictions import match, read_predictions, score_predictions, write_scored
+    from medvlm.evaluation.protocols import get_protocol
+    from medvlm.evaluation.scoring import compare
+
+    def load(split: str, report: LoadReport | None = None) -> list[Sample]:
+        return list(load_set(options.name, options.root, split, report=report, **loader_options))
+
+    def others() -> dict[str, list[str]]:
+        splits = [split for split in ("train", "validate", "test") if split != options.split]
+        found = {}
+        for split in splits:
+            with contextlib.suppress(OSError, ValueError):  # not every set has every split on every disk
+                found[split] = [sample.id for sample in load(split)]
+        return found
+
+    protocol, report = get_protocol(options.protocol or options.name), LoadReport()
+    loader_options: dict[str, Any] = dict(_pair(item) for item in options.option)
+    given = read_predictions(options.predictions)
+    samples = load(options.split, report)
+    matched = match(given, samples, others)
+    score, records = score_predictions(samples, matched, protocol, source=options.predictions.name, seed=options.seed)
+    if "majority" in options.baselines:
+        baseline = majority_records(load("train"), samples, protocol)
+        score = compare(score, records, {"majority": baseline}, seed=options.seed)
+    score = add_modes(score, options.compat, samples, records, protocol=protocol.name, seed=options.seed)
+    write_scored(options.out, score, records)
+    return f"{score.to_text()}\n{report.summary()}\nrecords: {options.out}"
+
+
 def run(options: argparse.Namespace) -> str:
     """Load, ask, score; the score as text."""
     from medvlm.datamodules.cache import PixelCache
     from medvlm.datamodules.sets import LoadReport, load_set
+    from medvlm.evaluation.compat import add_modes
+    from medvlm.evaluation.predictions import write_score
     from medvlm.evaluation.protocols import get_protocol
+    from medvlm.evaluation.records import read_records
     from medvlm.evaluation.runner import evaluate_with_baselines, plain_loop
     from medvlm.generation.engine import Engine
     from medvlm.identity import identify
@@ -81,6 +148,12 @@ def run(options: argparse.Namespace) -> str:
         max_new_tokens=options.max_new_tokens,
         loop=partial(plain_loop, progress=not options.quiet),
     )
+    if options.compat:
+        latest = {record.id: record for record in read_records(options.out / "real.jsonl")}
+        asked = samples[: options.limit]
+        records = [latest[sample.id] for sample in asked]
+        score = add_modes(score, options.compat, asked, records, protocol=protocol.name, seed=options.seed)
+        write_score(options.out, score)
     return f"{score.to_text()}\n{report.summary()}\nrecords: {options.out}"
 
 

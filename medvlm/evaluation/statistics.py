@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Hashable, Iterator, Sequence
+from collections.abc import Callable, Hashable, Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -43,7 +43,8 @@ class Difference:
         value: Mean of the first minus mean of the second.
         low: Lower end of the percentile interval.
         high: Upper end.
-        p: ``(1 + c) / (1 + resamples)``, where c resamples lie at least as far from the estimate as 0 does.
+        p: ``(1 + c) / (1 + resamples)``, where c resamples lie at least as far from the estimate as 0 does; 1 with
+            fewer than two clusters, which say nothing.
         n: Sample pairs.
         clusters: Images or patients that were resampled.
     """
@@ -106,13 +107,48 @@ def ratio_interval(
         0.6666666666666666
     """
     above, below = _vector(numerators), _vector(denominators)
-    sums = _cluster_sums(np.stack([above, below], axis=1), clusters)
+    sums = cluster_sums(np.stack([above, below], axis=1), clusters)
     if not below.sum() > 0:
         raise ValueError(f"the denominators sum to {below.sum()}; expected more than 0")
     drawn = np.concatenate([sums[index].sum(axis=1) for index in draw_clusters(len(sums), resamples, seed)])
     drawn = drawn[drawn[:, 1] > 0]
     low, high = percentiles(drawn[:, 0] / drawn[:, 1], level, len(sums))
     return Interval(float(above.sum() / below.sum()), low, high, len(above), len(sums), level)
+
+
+def sums_interval(
+    columns: ArrayLike,
+    function: Callable[[Floats], Floats],
+    clusters: Sequence[Hashable],
+    *,
+    level: float = 0.95,
+    resamples: int = 2000,
+    seed: int = 0,
+) -> Interval:
+    """Any function of sums over samples (a macro F1 of its counts) with its cluster bootstrap interval.
+
+    Args:
+        columns: One row a sample, ``(samples, columns)``.
+        function: From sums, ``(resamples, columns)``, to one finite number each, ``(resamples,)``.
+        clusters: The image or patient of each sample.
+        level: Confidence level.
+        resamples: Bootstrap resamples.
+        seed: Seed of the resampling.
+
+    Raises:
+        ValueError: If there are no samples, a number is not finite, or the lengths differ.
+
+    Examples:
+        >>> sums_interval([[1, 2], [2, 2]], lambda sums: sums[:, 0] / sums[:, 1], ["a", "b"]).value
+        0.75
+    """
+    rows = np.asarray(columns, dtype=np.float64)
+    if rows.ndim != 2 or not rows.size or not np.isfinite(rows).all():
+        raise ValueError(f"expected rows of finite numbers, got shape {rows.shape}; drop or repair the others")
+    sums = cluster_sums(rows, clusters)
+    drawn = np.concatenate([function(sums[index].sum(axis=1)) for index in draw_clusters(len(sums), resamples, seed)])
+    low, high = percentiles(drawn, level, len(sums))
+    return Interval(float(function(sums.sum(axis=0, keepdims=True))[0]), low, high, len(rows), len(sums), level)
 
 
 def paired_difference(
@@ -146,10 +182,10 @@ def paired_difference(
     if len(gain) != len(other):
         raise ValueError(f"{len(gain)} values of the first and {len(other)} of the second; expected pairs")
     gain = gain - other
-    sums = _cluster_sums(np.stack([gain, np.ones_like(gain)], axis=1), clusters)
+    sums = cluster_sums(np.stack([gain, np.ones_like(gain)], axis=1), clusters)
     drawn = np.concatenate([sums[index].sum(axis=1) for index in draw_clusters(len(sums), resamples, seed)])
     means, value = drawn[:, 0] / drawn[:, 1], float(gain.mean())
-    extreme = int((np.abs(means - value) >= abs(value) - 1e-12).sum())
+    extreme = int((np.abs(means - value) >= abs(value) - 1e-12).sum()) if len(sums) > 1 else resamples
     low, high = percentiles(means, level, len(sums))
     return Difference(value, low, high, (1 + extreme) / (1 + resamples), len(gain), len(sums))
 
@@ -163,8 +199,16 @@ def _vector(values: ArrayLike) -> Floats:
     return data
 
 
-def _cluster_sums(columns: Floats, clusters: Sequence[Hashable]) -> Floats:
-    """Sum of each column over each cluster, clusters in order of first appearance: ``(clusters, columns)``."""
+def cluster_sums(columns: Floats, clusters: Sequence[Hashable]) -> Floats:
+    """Sum of each column over each cluster, clusters in order of first appearance: ``(clusters, columns)``.
+
+    Args:
+        columns: One row a sample, ``(samples, columns)``.
+        clusters: The image or patient of each sample.
+
+    Raises:
+        ValueError: If the clusters do not match the rows.
+    """
     if len(clusters) != len(columns):
         raise ValueError(f"{len(clusters)} cluster names for {len(columns)} values; expected one each")
     place: dict[Hashable, int] = {}
