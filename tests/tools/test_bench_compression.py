@@ -133,6 +133,21 @@ def test_a_toy_run_writes_figures_and_curves(tmp_path: Path) -> None:
 
 
 @pytest.mark.slow
+@pytest.mark.skipif(sys.platform != "linux", reason="the bench reads memory from /proc")
+def test_a_toy_training_gives_rows_of_all_tokens_and_of_a_tenth(tmp_path: Path) -> None:
+    tool = ROOT / "tools" / "bench" / "compression.py"
+    size = "--size tiny --slices 8 --repeats 1 --accuracy --patch 16 --budgets 16 --kinds slices_keep slices_prune"
+    few = "--patients 24 --first 1 --every 1 --steps 1 --images 2"
+    files = ["--work", str(tmp_path / "work"), "--json", str(tmp_path / "all.json")]
+    command = [sys.executable, str(tool), *size.split(), *few.split(), *files]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    result = json.loads((tmp_path / "all.json").read_text())
+    assert [(row["kind"], row["tokens"]) for row in result["accuracy"]] == [(KEEP, 144), ("slices_prune", 16)]
+    assert done.returncode == int(not result["verdict"]["kept"])
+    assert done.stdout.startswith("a step")  # what the trainings print is not among the figures
+
+
+@pytest.mark.slow
 def test_wrong_arguments_are_named() -> None:
     command = [sys.executable, str(ROOT / "tools" / "bench" / "compression.py"), "--kinds", "slices_pol"]
     done = subprocess.run(command, capture_output=True, text=True, check=False)

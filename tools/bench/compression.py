@@ -4,7 +4,7 @@ Cost: one small composed model a compressor reads volumes of 32 to 512 slices, f
 beside ``slices_keep``, which gives every token to the decoder. Memory is what a step adds to what was resident before;
 its exponent over slices says how it grows (1 is linear).
 
-Accuracy (``--accuracy``, about a quarter of an hour of one core): a small model learns the CT phantom with every token
+Accuracy (``--accuracy``, about half an hour of one core): a small model learns the CT phantom with every token
 (16 slices of 16), then goes on from there once a compressor and budget, and once more with every token; all else is
 equal. It says whether some compressor keeps 95 % of keep-everything's accuracy at a tenth of its tokens; exit status 1
 if none does. ``--patch 6 --budgets 64 96 128 256 512`` is the grid up to 1024 tokens (16 slices of 64), and hours.
@@ -106,7 +106,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--patients", type=int, default=1200, help="of the CT phantom (default 1200)")
     parser.add_argument("--first", type=int, default=210, help="steps that teach to see, averaged (default 210)")
     parser.add_argument("--every", type=int, default=100, help="steps from there with every token (default 100)")
-    parser.add_argument("--steps", type=int, default=30, help="steps of each run from there (default 30)")
+    parser.add_argument("--steps", type=int, default=100, help="steps of each run from there (default 100)")
     parser.add_argument("--images", type=int, default=32, help="volumes a step (default 32)")
     parser.add_argument("--limit", type=int, metavar="N", help="most held-out volumes (default all)")
     parser.add_argument("--seed", type=int, default=0)

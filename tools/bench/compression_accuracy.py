@@ -161,7 +161,7 @@ def _start(training: Training) -> Path:
 
 def _train(training: Training, start: Path, kind: str, tokens: int) -> dict[str, Any]:
     """One run with this compressor from the common start."""
-    stage = {"name": "sft", "steps": training.steps, "lr": 7.0e-4, "warmup": 5}
+    stage = {"name": "sft", "steps": training.steps, "lr": 1.0e-3, "warmup": 5}
     name = training.name(f"s{training.steps}", kind, tokens)
     summary = run_recipe(_going_on(training, start, name, stage, compressor_of(kind, tokens, SLICES)))
     row = summary["sft"]

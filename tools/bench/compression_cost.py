@@ -22,7 +22,11 @@ def _plain(tokens: int, slices: int) -> dict[str, Any]:
 
 
 def _layers(tokens: int, slices: int) -> dict[str, Any]:
-    return {"tokens": tokens, "depth": math.gcd(tokens, 16)}
+    """As many slabs as leave four tokens to each, so that left and right, front and back stay apart."""
+    depth = math.gcd(tokens, 16)
+    while depth > 1 and tokens // depth < 4:
+        depth //= 2
+    return {"tokens": tokens, "depth": depth}
 
 
 def _focus(tokens: int, slices: int) -> dict[str, Any]:
@@ -69,7 +73,7 @@ def compressor_of(kind: str, tokens: int, slices: int) -> dict[str, Any]:
 
     Examples:
         >>> compressor_of("slices_pool", 24, 32), compressor_of("slices_keep", 24, 32)
-        ({'kind': 'slices_pool', 'tokens': 24, 'depth': 8}, {'kind': 'slices_keep', 'slices': 32})
+        ({'kind': 'slices_pool', 'tokens': 24, 'depth': 4}, {'kind': 'slices_keep', 'slices': 32})
     """
     return {"kind": kind, **KINDS[kind](tokens, slices)}
 
