@@ -1,4 +1,11 @@
-"""``python tools/evaluate.py MODEL --set NAME --root FOLDER --out DIR``: score a saved model by a protocol."""
+"""Score a saved model, or a file of predictions, by a protocol; compare runs.
+
+::
+
+    python tools/evaluate.py MODEL --set NAME --root FOLDER --out DIR
+    python tools/evaluate.py --predictions FILE.jsonl --protocol slake --root FOLDER
+    python tools/evaluate.py compare DIR OTHER
+"""
 
 import sys
 

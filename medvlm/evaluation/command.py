@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 import contextlib
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -43,12 +43,34 @@ def build_parser() -> argparse.ArgumentParser:
     return parser
 
 
+def build_compare_parser() -> argparse.ArgumentParser:
+    """The options of ``medvlm evaluate compare``."""
+    parser = argparse.ArgumentParser(prog="medvlm evaluate compare", description="Win, tie or loss of a run, in words.")
+    parser.add_argument("first", type=Path, help="folder (or file of records) that an evaluation wrote")
+    parser.add_argument("others", type=Path, nargs="+", help="one or more to compare it with")
+    parser.add_argument("--metric", help="accuracy, or a score of each record (token_f1, iou); by the questions")
+    parser.add_argument("--common", action="store_true", help="compare the questions that both have")
+    parser.add_argument("--seed", type=int, default=0)
+    return parser
+
+
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the command line and return its exit status."""
-    options = build_parser().parse_args(argv)
+    arguments = list(sys.argv[1:] if argv is None else argv)
+    if arguments[:1] == ["compare"]:
+        return _answered(lambda: run_compare(build_compare_parser().parse_args(arguments[1:])))
+    return _answered(lambda: _run_checked(build_parser().parse_args(arguments)))
+
+
+def _run_checked(options: argparse.Namespace) -> str:
+    _check(options)
+    return run(options) if options.predictions is None else run_predictions(options)
+
+
+def _answered(command: Callable[[], str]) -> int:
+    """Print what a command says, or why it could not; the exit status."""
     try:
-        _check(options)
-        print(run(options) if options.predictions is None else run_predictions(options))
+        print(command())
     except (MedvlmError, ValueError, OSError) as error:
         print(f"error: {error}", file=sys.stderr)
         return 1
@@ -75,6 +97,15 @@ def _check(options: argparse.Namespace) -> None:
         raise ValueError("a model needs a folder for its records: --out FOLDER")
     elif options.baselines is None:
         options.baselines = ["majority", "blank", "shuffled"]
+
+
+def run_compare(options: argparse.Namespace) -> str:
+    """Compare a run with others; the verdicts as text."""
+    from medvlm.evaluation.comparison import compare_runs, load_run
+
+    first, others = load_run(options.first), [load_run(path) for path in options.others]
+    verdicts = compare_runs(first, others, metric=options.metric, common=options.common, seed=options.seed)
+    return "\n".join(verdict.to_text() for verdict in verdicts)
 
 
 def run_predictions(options: argparse.Namespace) -> str:
