@@ -19,7 +19,7 @@ class Metric:
 
     Attributes:
         name: Metric, package, version and settings.
-        value: The score, 0 to 1.
+        value: The score, 0 to 1 unless the name says otherwise.
         n: Pairs that it covers, empty predictions included.
     """
 
@@ -103,7 +103,7 @@ def bleu(predictions: Sequence[str], references: Sequence[str]) -> Metric:
         ImportError: If sacrebleu is not installed.
         ValueError: If there is nothing to score, or the counts differ.
     """
-    given, wanted = _pairs(predictions, references)
+    given, wanted = pairs(predictions, references)
     scorer = need("sacrebleu.metrics", "metrics").BLEU()
     value = scorer.corpus_score(given, [wanted]).score / 100
     return Metric(f"bleu[sacrebleu|{scorer.get_signature()}]", value, len(given))
@@ -119,7 +119,7 @@ def sentence_bleu(prediction: str, reference: str) -> float:
     Raises:
         ImportError: If sacrebleu is not installed.
     """
-    (given,), (wanted,) = _pairs([prediction], [reference])
+    (given,), (wanted,) = pairs([prediction], [reference])
     scorer = need("sacrebleu.metrics", "metrics").BLEU(effective_order=True)
     return float(scorer.sentence_score(given, [wanted]).score) / 100
 
@@ -137,7 +137,7 @@ def rouge_l(predictions: Sequence[str], references: Sequence[str], *, stemmer: b
         ValueError: If there is nothing to score, the counts differ, or a reference has no letter from a to z or digit:
             rouge-score sees nothing else and would give 0 to a perfect text.
     """
-    given, wanted = _pairs(predictions, references)
+    given, wanted = pairs(predictions, references)
     blind = [text for text in wanted if not any(letter.isascii() and letter.isalnum() for letter in text)]
     if blind:
         raise ValueError(
@@ -187,7 +187,7 @@ def finding_f1(predictions: Sequence[str], references: Sequence[str], *, uncerta
         >>> [metric.value for metric in finding_f1(["Large effusion."], ["Large effusion. Cardiomegaly."])]
         [0.6666666666666666, 0.5]
     """
-    given, wanted = _pairs(predictions, references)
+    given, wanted = pairs(predictions, references)
     totals = _finding_totals(given, wanted, uncertain)
     supported = {label: counts for label, counts in totals.items() if counts[0] + counts[2]}
     policy = f"positive:{'present+uncertain' if uncertain else 'present'}"
@@ -219,7 +219,7 @@ def hallucinated_findings(
         >>> hallucinated_findings(["Large effusion. Cardiomegaly."], ["Large effusion. No cardiomegaly."])[0].value
         0.5
     """
-    given, wanted = _pairs(predictions, references)
+    given, wanted = pairs(predictions, references)
     hits, extra, _ = (sum(column) for column in zip(*_finding_totals(given, wanted, uncertain).values(), strict=True))
     policy = f"positive:{'present+uncertain' if uncertain else 'present'}"
     value = extra / (hits + extra) if hits + extra else 0.0
@@ -264,8 +264,17 @@ def text_scores(prediction: str, reference: str) -> Mapping[str, float]:
     }
 
 
-def _pairs(predictions: Sequence[str], references: Sequence[str]) -> tuple[list[str], list[str]]:
-    """Both sides with their white space collapsed, because tokenisers differ in what a line end is."""
+def pairs(predictions: Sequence[str], references: Sequence[str]) -> tuple[list[str], list[str]]:
+    """Both sides with their white space collapsed, because tokenisers differ in what a line end is.
+
+    Args:
+        predictions: Texts given.
+        references: Texts wanted.
+
+    Raises:
+        TypeError: If one side is a single text.
+        ValueError: If there are none, or the counts differ.
+    """
     if isinstance(predictions, str) or isinstance(references, str):
         raise TypeError("expected a sequence of texts on both sides, got one text; put it in a list")
     if not predictions or len(predictions) != len(references):

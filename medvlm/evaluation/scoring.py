@@ -12,6 +12,7 @@ from typing import Any
 from medvlm.evaluation.metrics import Metric, bleu, finding_f1, hallucinated_findings, rouge_l
 from medvlm.evaluation.protocols import Protocol
 from medvlm.evaluation.records import Record
+from medvlm.evaluation.report_metrics import plain_metrics
 from medvlm.evaluation.statistics import Difference, Interval, mean_interval, paired_difference, ratio_interval
 from medvlm.evaluation.tables import score_text
 
@@ -233,7 +234,8 @@ def _corpus(records: Sequence[Record], protocol: Protocol) -> tuple[list[Metric]
             metrics.append(metric(given, wanted))
         except (ImportError, ValueError) as error:
             notes.append(f"{metric.__name__} not available: {error}")
-    return metrics, notes
+    more, missing = plain_metrics(given, wanted, chest=protocol.chest)
+    return metrics + more, notes + missing
 
 
 def _finite(value: Any) -> Any:

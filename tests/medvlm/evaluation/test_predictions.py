@@ -79,7 +79,7 @@ def test_one_sample_and_one_class_score_without_an_interval(samples: list[Sample
 
 
 def test_long_reports_in_any_script_are_scored() -> None:
-    texts = ["心脏增大。" * 20_000, "No acute disease.\r\n" * 20_000]
+    texts = ["心脏增大。" * 2_000, "No acute disease.\r\n" * 2_000]
     samples = [Sample(str(index), (), "Report.", text, "report") for index, text in enumerate(texts)]
     score, _ = score_predictions(samples, dict(zip("01", texts, strict=True)), OWN, source="p")
     assert dict((metric.name.split("|")[0], metric.value) for metric in score.corpus)  # noqa: C402
