@@ -8,10 +8,10 @@ import torch
 from torch import Tensor
 
 from medvlm.training.grpo_options import GRPOOptions
-from medvlm.training.objective import Micro
 from medvlm.training.policy import apart_advantages, group_advantages, leave_one_out, whitened_returns
 from medvlm.training.policy.tokens import completion_sums
 from medvlm.training.rollouts import Rollout
+from medvlm.training.step import Micro
 
 Gather = Callable[[Tensor], tuple[Tensor, slice]]
 """Rows of all processes, and which of them are this one's (`medvlm.training.objective.Objective.gather`)."""

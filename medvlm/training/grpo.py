@@ -25,13 +25,14 @@ from medvlm.ranks import gather_counts, gather_objects, is_first, world_size
 from medvlm.training.credit import compare, flat_groups, tax
 from medvlm.training.grpo_options import GRPOOptions
 from medvlm.training.members import Members, places
-from medvlm.training.objective import Micro, Objective
+from medvlm.training.objective import Objective
 from medvlm.training.passes import Bonus, Seen, in_portions, look_ahead
 from medvlm.training.policy import Aggregate, Scored, denominator, policy_terms, token_weights
 from medvlm.training.reference import Reference
 from medvlm.training.rewards.scoring import RewardSet, reward_columns
 from medvlm.training.rolling import draw, fill_flat, why
 from medvlm.training.rollouts import Rollout, RolloutLog, health
+from medvlm.training.step import Micro
 
 __all__ = ["GRPO", "GRPOOptions"]
 

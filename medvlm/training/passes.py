@@ -14,9 +14,10 @@ from medvlm.generation.engine import Ask
 from medvlm.ranks import gather_counts, rank
 from medvlm.training.credit import Gather
 from medvlm.training.grpo_options import GRPOOptions
-from medvlm.training.objective import Micro, Objective
+from medvlm.training.objective import Objective
 from medvlm.training.policy import Terms, entropy_threshold, next_coefficient
 from medvlm.training.rollouts import Rollout
+from medvlm.training.step import Micro
 
 
 @dataclass(slots=True)

@@ -22,9 +22,10 @@ from medvlm.preferences.pairs import Pair, pairs_of
 from medvlm.ranks import gather_counts, gather_objects
 from medvlm.study import SampleError
 from medvlm.training.members import places
-from medvlm.training.objective import Micro, Objective
+from medvlm.training.objective import Objective
 from medvlm.training.preference import LOSSES, LossName, divergence, implicit_rewards, kto, pair_losses
 from medvlm.training.reference import Reference
+from medvlm.training.step import Micro
 from medvlm.tree import Tree
 
 Texts = Sequence[Sequence[Sequence[str]]]

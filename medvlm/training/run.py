@@ -45,12 +45,13 @@ from medvlm.training.devices import meet, whole_model
 from medvlm.training.fitting import prepare_parts
 from medvlm.training.grpo import GRPO
 from medvlm.training.grpo_options import check_policies, options_of
-from medvlm.training.objective import Objective, Schedule
+from medvlm.training.objective import Objective
 from medvlm.training.pairing import give_pairs, remember_reference
 from medvlm.training.prefer import Preference, PreferenceOptions
 from medvlm.training.rewards.scoring import RewardSet
 from medvlm.training.rollouts import RolloutLog
 from medvlm.training.sft import SFT
+from medvlm.training.step import Schedule
 from medvlm.training.trainer import build_trainer
 
 

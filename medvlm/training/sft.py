@@ -10,7 +10,8 @@ from torch import Tensor
 from medvlm.generation.engine import Ask
 from medvlm.generation.prompts import reference_text
 from medvlm.ranks import gather_counts
-from medvlm.training.objective import Micro, Objective
+from medvlm.training.objective import Objective
+from medvlm.training.step import Micro
 from medvlm.tree import Tree
 
 

@@ -18,9 +18,9 @@ from trl.trainer.grpo_trainer import GRPOTrainer
 from medvlm.generation.engine import Ask
 from medvlm.generation.prompts import user_text
 from medvlm.training.grpo import GRPO, GRPOOptions
-from medvlm.training.objective import Schedule
 from medvlm.training.rewards import REWARDS
 from medvlm.training.rollouts import Rollout
+from medvlm.training.step import Schedule
 from tools.bench.grpo_task import Side, Task, share_of_early_letters
 from tools.bench.machine import Clock
 

@@ -12,7 +12,7 @@ import torch
 from medvlm.generation.engine import Ask
 from medvlm.study import ImageRef, Sample
 from medvlm.training.contrastive import Contrastive, ContrastiveOptions
-from medvlm.training.objective import Schedule
+from medvlm.training.step import Schedule
 
 from .conftest import Native
 

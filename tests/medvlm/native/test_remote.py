@@ -17,7 +17,7 @@ from medvlm.generation.remote import RemoteError, Server, Wanted
 from medvlm.models.adapters import add_lora
 from medvlm.models.merge import merge_lora
 from medvlm.training.grpo import GRPO, GRPOOptions
-from medvlm.training.objective import Schedule
+from medvlm.training.step import Schedule
 
 from .conftest import Native, build
 from .serving import StandIn, serving, slow

@@ -18,9 +18,9 @@ from medvlm.generation.engine import Ask
 from medvlm.generation.prompts import Prompter
 from medvlm.study import ImageRef, Sample
 from medvlm.training.grpo import GRPO, GRPOOptions
-from medvlm.training.objective import Schedule
 from medvlm.training.rewards import REWARDS
 from medvlm.training.rollouts import Rollout
+from medvlm.training.step import Schedule
 
 Curve = list[dict[str, float]]
 

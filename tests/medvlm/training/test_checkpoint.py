@@ -20,8 +20,8 @@ from medvlm.models import add_lora, tiny_decoder, tiny_vlm
 from medvlm.study import WeightsError
 from medvlm.training import checkpoint
 from medvlm.training.checkpoint import SafeCheckpointIO, latest_checkpoint
-from medvlm.training.objective import Schedule
 from medvlm.training.sft import SFT
+from medvlm.training.step import Schedule
 
 STATE: dict[str, Any] = {
     "state_dict": {"w": torch.arange(6.0).reshape(2, 3)},

@@ -16,7 +16,7 @@ from medvlm.models import tiny_decoder, tiny_vlm, train_tokenizer
 from medvlm.study import ImageRef, Sample, SampleError
 from medvlm.training.checks import check_reports, check_samples
 from medvlm.training.contrastive import Contrastive, ContrastiveOptions
-from medvlm.training.objective import Schedule
+from medvlm.training.step import Schedule
 from medvlm.zeroshot import Aligned
 
 STILL = Schedule(lr=0.0, steps=10, clip_norm=1e9)

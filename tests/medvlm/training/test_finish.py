@@ -61,7 +61,7 @@ def test_a_recipe_leaves_model_scores_and_page(tmp_path: Path) -> None:
         assert row["seed"] == 0
     page = (folder / "index.html").read_text()
     assert "<svg" in page
-    assert summary["grpo"]["diagnosis"][0].split(": ", 1)[-1] in page  # in words, with the rollouts and their images below
+    assert summary["grpo"]["diagnosis"][0].split(": ", 1)[-1] in page  # in words; rollouts with images follow
     assert page.count('<figure class="seen"><img src="data:image/png') >= 2
     assert "http://" not in page.replace("http://www.w3.org", "")
     assert json.loads((folder / "model" / "medvlm.json").read_text())["not_for_clinical_use"] is True

@@ -16,9 +16,9 @@ from medvlm.generation.engine import Ask
 from medvlm.models import add_lora
 from medvlm.preferences.pairs import Pair, pairs_of, with_pairs
 from medvlm.study import SampleError
-from medvlm.training.objective import Schedule
 from medvlm.training.prefer import Preference, PreferenceOptions, mismatched
 from medvlm.training.preference import LOSSES, LossName
+from medvlm.training.step import Schedule
 
 NAMES: tuple[LossName, ...] = get_args(LossName)
 ANSWERS = [("left lung", "right"), ("left lung", "left side"), ("no side", "left lung right"), ("right", "right side")]

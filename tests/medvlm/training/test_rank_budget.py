@@ -16,9 +16,9 @@ from medvlm.models import add_lora, tiny_decoder, tiny_vlm
 from medvlm.models.merge import merge_lora
 from medvlm.settings import Recipe
 from medvlm.training.checkpoint import SafeCheckpointIO
-from medvlm.training.objective import Schedule
 from medvlm.training.rank_budget import RankBudget, factors, orthogonality
 from medvlm.training.sft import SFT
+from medvlm.training.step import Schedule
 from medvlm.training.trainer import Checkpoints, build_trainer
 
 STEPS = 6

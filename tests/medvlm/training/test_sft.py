@@ -13,8 +13,8 @@ from torch.nn.functional import cross_entropy
 
 from medvlm.generation.engine import Ask
 from medvlm.generation.prompts import reference_text
-from medvlm.training.objective import Schedule
 from medvlm.training.sft import SFT
+from medvlm.training.step import Schedule
 
 STILL = Schedule(lr=0.0, steps=10, clip_norm=1e9)
 

@@ -10,8 +10,8 @@ import pytest
 from medvlm.generation.engine import Ask
 from medvlm.study import Sample
 from medvlm.training.build import Collate
-from medvlm.training.objective import Schedule
 from medvlm.training.sft import SFT
+from medvlm.training.step import Schedule
 
 STILL = Schedule(lr=0.0, steps=10, clip_norm=1e9)
 
