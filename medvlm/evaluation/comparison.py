@@ -84,7 +84,7 @@ class Verdict:
         if self.only is not None and self.mcnemar is not None:
             lines.append(
                 f"  right in the first alone {self.only[0]}, in the second alone {self.only[1]}, "
-                f"McNemar exact p = {self.mcnemar:.4f} (questions as independent)"
+                f"McNemar exact p = {self.mcnemar:.2g} (questions as independent)"
             )
         lines.append(f"  n = {gap.n}, clusters = {gap.clusters}, detectable with 80 % power: {seen}")
         return "\n".join([*lines, *(f"  note: {note}" for note in self.notes)])

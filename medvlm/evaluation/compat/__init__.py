@@ -15,24 +15,21 @@ from medvlm.evaluation.scoring import Row, Score
 from medvlm.evaluation.statistics import sums_interval
 from medvlm.study import Sample
 
-from .choices import medvlthinker, mmmu, omnimed_difflib, rexvqa_first_char
+from . import choices, llava_med, medevalkit, temmed
 from .items import Item, Measure, make_item
-from .llava_med import llava_med, llava_med_before_35
-from .medevalkit import medevalkit, medevalkit_slake
-from .temmed import temmed
 
 __all__ = ["MODES", "add_modes", "mode_rows"]
 
 MODES: Mapping[str, Callable[[Sequence[Item]], list[Measure]]] = {
-    "llava_med": llava_med,
-    "llava_med_before_35": llava_med_before_35,
-    "medevalkit": medevalkit,
-    "medevalkit_slake": medevalkit_slake,
-    "rexvqa_first_char": rexvqa_first_char,
-    "medvlthinker": medvlthinker,
-    "omnimed_difflib": omnimed_difflib,
-    "mmmu": mmmu,
-    "temmed": temmed,
+    "llava_med": llava_med.llava_med,
+    "llava_med_before_35": llava_med.llava_med_before_35,
+    "medevalkit": medevalkit.medevalkit,
+    "medevalkit_slake": medevalkit.medevalkit_slake,
+    "rexvqa_first_char": choices.rexvqa_first_char,
+    "medvlthinker": choices.medvlthinker,
+    "omnimed_difflib": choices.omnimed_difflib,
+    "mmmu": choices.mmmu,
+    "temmed": temmed.temmed,
 }
 
 

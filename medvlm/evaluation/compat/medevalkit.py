@@ -17,6 +17,7 @@ Not here: rouge 1.0.1, and the accuracy of the judge, whose counting is wrong to
 from __future__ import annotations
 
 import importlib.util
+import re
 import warnings
 from collections.abc import Sequence
 from functools import partial
@@ -27,6 +28,7 @@ from medvlm.study import need
 from .choices import most_similar
 from .items import Item, Measure, mean
 
+_BLOCK = re.compile("<answer>(.*?)</answer>", re.DOTALL)
 _CUES = (
     "**answer**:",
     "**answer**",
@@ -57,8 +59,7 @@ def boxed(text: str) -> str:
 
 def _tagged(text: str) -> str:
     """All closed answer tags' contents, joined by blanks; the whole text if they hold nothing."""
-    parts = [part.partition("</answer>") for part in text.split("<answer>")[1:]]
-    return " ".join(content for content, closed, _ in parts if closed).strip() or text
+    return " ".join(_BLOCK.findall(text)).strip() or text
 
 
 def _taken_out(text: str) -> str:

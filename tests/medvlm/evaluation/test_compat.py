@@ -10,7 +10,7 @@ import pytest
 from medvlm.evaluation.compat import MODES, add_modes, mode_rows
 from medvlm.evaluation.compat.choices import first_letter, mmmu_letter, most_similar, thinker_answer
 from medvlm.evaluation.compat.llava_med import bleu_scores, closed_hit, normalise_word, open_scores
-from medvlm.evaluation.compat.medevalkit import boxed, choice_right, yes_no_right
+from medvlm.evaluation.compat.medevalkit import after_cues, boxed, choice_right, yes_no_right
 from medvlm.evaluation.protocols import Protocol
 from medvlm.evaluation.records import Record, grade
 from medvlm.evaluation.scoring import score_records
@@ -114,6 +114,7 @@ def test_medevalkit_on_choices(text: str, letter: str, right: bool) -> None:
 def test_medevalkit_reads_boxes_and_exclusive_yes() -> None:
     assert boxed("\\boxed{A} so \\boxed{\\text{B}}") == "\\text{B}"
     assert boxed("\\boxed{B") == "None"
+    assert after_cues("<answer>a<answer>b</answer> c <answer>d</answer>") == "a<answer>b d"
     assert not yes_no_right("yes, no doubt", "yes")
     assert yes_no_right("It is not normal.", "no")
 
