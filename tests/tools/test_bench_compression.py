@@ -31,6 +31,7 @@ def row(kind: str, tokens: int, accuracy: float) -> dict[str, Any]:
         **ends,
         "n": 9,
         "majority": 0.5,
+        "blind": 0.4,
         "finding_f1": 0.4,
         "cpu_seconds": 1.0,
     }
@@ -63,6 +64,8 @@ def test_a_model_that_only_guesses_keeps_nothing() -> None:
     assert not verdict([row(KEEP, 1024, 0.5), row("slices_pool", 64, 0.5)])["kept"]
     assert not verdict([row(KEEP, 1024, 0.0), row("slices_pool", 64, 0.0)])["kept"]
     assert not verdict([row(KEEP, 1024, 0.55), row("slices_pool", 64, 0.55)])["kept"]
+    blind = [{**one, "blind": 0.75} for one in (row(KEEP, 1024, 0.8), row("slices_pool", 64, 0.8))]
+    assert not verdict(blind)["kept"]
     assert "no budget was at most 102" in verdict([row(KEEP, 1024, 0.8), row("slices_pool", 512, 0.8)])["words"]
 
 

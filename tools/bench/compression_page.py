@@ -9,7 +9,7 @@ from typing import Any
 
 from medvlm.evaluation.page import BANNER
 from medvlm.files import write_whole
-from tools.bench.compression_accuracy import keeping, share_of
+from tools.bench.compression_accuracy import keeping, share_of, unseen
 from tools.bench.curves import Point, draw_curves, legend
 
 _STYLE = """
@@ -68,7 +68,7 @@ def cost_curves(cost: Mapping[str, Any], figure: str) -> dict[str, list[Point]]:
 
 def _accuracy(rows: Sequence[Mapping[str, Any]], words: str) -> list[str]:
     curves, every = accuracy_curves(rows), keeping(rows)
-    floor = ("most frequent answer", every["majority"])
+    floor = ("needs no image", unseen(every))
     chart = draw_curves(curves, x_label="tokens a volume", y_label="accuracy, 95 % interval", floor=floor)
     head = (
         "compressor",
