@@ -122,7 +122,7 @@ def _grid(axis: Axis) -> str:
     for level in _levels(axis):
         at = axis.place(level)
         lines.append(f'<line class="grid" x1="{LEFT:g}" x2="{WIDTH - RIGHT:g}" y1="{at}" y2="{at}"/>')
-        lines.append(f'<text x="{LEFT - 8:g}" y="{at + 4}" text-anchor="end">{level:.3g}</text>')
+        lines.append(f'<text x="{LEFT - 8:g}" y="{at + 4}" text-anchor="end">{level:.4g}</text>')
     return "".join(lines)
 
 
