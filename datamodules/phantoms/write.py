@@ -166,7 +166,7 @@ def write_slab(study: Study, slab: Slab, path: Path) -> None:
         slab: Its pixels.
         path: File to write.
     """
-    file = copy.copy(_slice_template())
+    file = copy.deepcopy(_slice_template())  # it turns and renames what the slices of a series share
     _identify(file, study, "slab", 1)
     file.SeriesDescription = f"Chest CT coronal ({NOTICE})"
     file.ImageType = ["DERIVED", "SECONDARY", "REFORMATTED", "AVERAGE"]

@@ -58,12 +58,13 @@ def mend_by_dcm2niix(files: Sequence[Path], name: str, layout: Layout, *, modali
 
 
 def _reaches(image: Image, layout: Layout) -> bool:
-    """Whether a volume is as long as the slices were, within a step and a half."""
+    """Whether a volume is as long as the slices were, within a step and a half, and has no fewer planes than they."""
     if image.orientation is None or image.spacing is None or layout.letters is None or layout.depths is None:
         return False
     axis = next(i for i, letter in enumerate(image.orientation) if same_plane(letter, layout.letters[0]))
     step, span = image.spacing[axis], float(layout.depths[-1] - layout.depths[0])
-    return bool(abs((image.array.shape[axis] - 1) * step - span) <= 1.5 * step)
+    planes = image.array.shape[axis]
+    return bool(abs((planes - 1) * step - span) <= 1.5 * step and planes >= len(layout.depths))
 
 
 def _run(command: list[str], name: str) -> str:

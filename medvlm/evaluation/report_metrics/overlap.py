@@ -73,7 +73,7 @@ def bleu_coco(predictions: Sequence[str], references: Sequence[str]) -> list[Met
 
     Examples:
         >>> [round(metric.value, 3) for metric in bleu_coco(["the lungs are clear"], ["The lungs are clear"])]
-        [0.75, 0.707, 0.63, 0.001, 1.0, 1.0, 1.0, 1.0]
+        [0.75, 0.707, 0.63, 0.0, 1.0, 1.0, 1.0, 1.0]
     """
     given, wanted = pairs(predictions, references)
     metrics = []

@@ -106,6 +106,15 @@ def test_series_is_regular_and_in_hounsfield_units(study: Study, tmp_path: Path)
     assert all(file.RescaleType == "HU" and file.Modality == "CT" for file in files)
 
 
+def test_a_coronal_slice_leaves_later_series_as_they_are(study: Study, tmp_path: Path) -> None:
+    write_slab(study, render_slab(study, 32), tmp_path / "slab.dcm")
+    write_series(study, render_volume(study, (8, 16, 20)), tmp_path / "ct")
+    first = pydicom.dcmread(tmp_path / "ct" / "0001.dcm")
+    assert list(first.ImageOrientationPatient) == [1, 0, 0, 0, 1, 0]
+    assert first.ImageType[0] == "ORIGINAL"
+    assert "coronal" not in first.SeriesDescription
+
+
 def test_dciodvfy_finds_no_error(study: Study, tmp_path: Path) -> None:
     write_radiograph(study, render_radiograph(study, 64), tmp_path / "image.dcm")
     write_series(study, render_volume(study, (8, 16, 16)), tmp_path / "ct")

@@ -139,6 +139,8 @@ def test_a_volume_that_is_shorter_than_its_slices_is_missed() -> None:
     whole = Image(np.zeros((11, 4, 4), np.int16), "zyx", spacing=(1.9, 1.0, 1.0), orientation="SPL")
     assert mend._reaches(whole, layout)
     assert not mend._reaches(replace(whole, array=whole.array[:-2]), layout)
+    sparse = replace(whole, array=whole.array[:4], spacing=(5.5, 1.0, 1.0))  # as long, but of nine slices four are left
+    assert not mend._reaches(sparse, layout)
 
 
 def test_a_regular_series_needs_no_repair(write_series: Any) -> None:
