@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import contextlib
 import json
 import threading
 import time
@@ -127,8 +128,9 @@ def serving(stand_in: StandIn) -> Iterator[str]:
                 said, status = str(error).encode(), int(error.args[0])
             self.send_response(status)
             self.send_header("Content-Length", str(len(said)))
-            self.end_headers()
-            self.wfile.write(said)
+            with contextlib.suppress(BrokenPipeError):  # a client that waited long enough has gone
+                self.end_headers()
+                self.wfile.write(said)
 
         def log_message(self, *unused: Any) -> None:
             pass
