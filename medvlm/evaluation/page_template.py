@@ -33,7 +33,7 @@ h2 { font-size: 17px; margin: 40px 0 12px; }
 .banner { background: var(--warn); color: var(--warn-ink); border-bottom: 1px solid var(--warn-line); font-weight: 600;
   padding: 10px 20px; text-align: center; }
 .card { background: var(--card); border: 1px solid var(--line); border-radius: 10px; }
-.results { overflow-x: auto; }
+.results { overflow-x: auto; overflow-y: hidden; }
 table { border-collapse: collapse; width: 100%; min-width: 760px; font-variant-numeric: tabular-nums; }
 th, td { padding: 9px 16px; text-align: left; border-top: 1px solid var(--line); vertical-align: middle; }
 thead th { border-top: 0; color: var(--soft); font-weight: 500; font-size: 13px; padding-bottom: 4px; }
