@@ -18,12 +18,14 @@ any. The heart is seen by its width alone, so ``contrast`` leaves it as it is. P
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
+from typing import ClassVar
+
+from .knobs import Knobs
 
 
 @dataclass(frozen=True, slots=True)
-class Hardness:
+class Hardness(Knobs):
     """Factors on what makes a phantom easy; 1, 1, 1 and 0 are the phantom as it is documented.
 
     Attributes:
@@ -38,7 +40,11 @@ class Hardness:
     Examples:
         >>> Hardness(contrast=0.5).changed()
         {'contrast': 0.5}
+        >>> Hardness.of({"noise": 2.0}).noise
+        2.0
     """
+
+    owner: ClassVar[str] = "phantom"
 
     noise: float = 1.0
     contrast: float = 1.0
@@ -54,28 +60,6 @@ class Hardness:
         ):
             if not good:
                 raise ValueError(f"{knob}={getattr(self, knob)!r}: expected {expected}.")
-
-    @staticmethod
-    def of(knobs: Hardness | Mapping[str, float]) -> Hardness:
-        """Take knobs as they are, or as a recipe writes them.
-
-        Raises:
-            ValueError: If a knob is unknown or out of range.
-
-        Examples:
-            >>> Hardness.of({"noise": 2.0}).noise
-            2.0
-        """
-        if isinstance(knobs, Hardness):
-            return knobs
-        unknown = sorted(set(knobs) - set(asdict(EASY)))
-        if unknown:
-            raise ValueError(f"unknown knobs {', '.join(unknown)}; a phantom has {', '.join(asdict(EASY))}.")
-        return Hardness(**{**knobs})  # type: ignore[arg-type]
-
-    def changed(self) -> dict[str, float]:
-        """The knobs that are not at their defaults."""
-        return {knob: value for knob, value in asdict(self).items() if value != getattr(EASY, knob)}
 
     def blend(self, normal: float, abnormal: float) -> float:
         """A finding's value, as far from the normal one as ``contrast`` says."""

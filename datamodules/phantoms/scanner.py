@@ -8,14 +8,15 @@ is the same to the bit as before there were any. PHANTOM - NOT A PATIENT.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from importlib import import_module
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
 
 from .anatomy import FIELD_MM, Map
+from .knobs import Knobs
 
 if TYPE_CHECKING:
     from .findings import Study
@@ -24,7 +25,7 @@ Array = NDArray[np.float32]
 
 
 @dataclass(frozen=True, slots=True)
-class Scanner:
+class Scanner(Knobs):
     """What differs from the phantom's own scanner; amounts that vary from study to study are drawn by its seed.
 
     Attributes:
@@ -41,7 +42,11 @@ class Scanner:
     Examples:
         >>> Scanner(blur=2.0).changed()
         {'blur': 2.0}
+        >>> Scanner.of({"gamma": 1.5}).gamma
+        1.5
     """
+
+    owner: ClassVar[str] = "scanner"
 
     exposure: float = 1.0
     blur: float = 0.0
@@ -54,28 +59,6 @@ class Scanner:
         for knob, (low, high) in _RANGES.items():
             if not low <= getattr(self, knob) <= high:
                 raise ValueError(f"{knob}={getattr(self, knob)!r}: a scanner has {low:g} to {high:g}.")
-
-    @staticmethod
-    def of(knobs: Scanner | Mapping[str, float]) -> Scanner:
-        """Take knobs as they are, or as a recipe writes them.
-
-        Raises:
-            ValueError: If a knob is unknown or out of range.
-
-        Examples:
-            >>> Scanner.of({"gamma": 1.5}).gamma
-            1.5
-        """
-        if isinstance(knobs, Scanner):
-            return knobs
-        unknown = sorted(set(knobs) - set(_RANGES))
-        if unknown:
-            raise ValueError(f"unknown knobs {', '.join(unknown)}; a scanner has {', '.join(_RANGES)}.")
-        return Scanner(**knobs)
-
-    def changed(self) -> dict[str, float]:
-        """The knobs that are not at their defaults."""
-        return {knob: value for knob, value in asdict(self).items() if value != getattr(PLAIN, knob)}
 
     def bend(self, study: Study, image: Array, order: int) -> Array:
         """An image as this scanner projects it: turned and magnified about the centre of the field.
