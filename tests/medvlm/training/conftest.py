@@ -18,8 +18,10 @@ from medvlm.generation.engine import Ask
 from medvlm.generation.prompts import Prompter
 from medvlm.study import ImageRef, Sample
 from medvlm.training.grpo import GRPO, GRPOOptions
+from medvlm.training.objective import Objective
 from medvlm.training.rewards import REWARDS
 from medvlm.training.rollouts import Rollout
+from medvlm.training.run import prepare, train_stage
 from medvlm.training.step import Schedule
 
 Curve = list[dict[str, float]]
@@ -165,3 +167,34 @@ def answered() -> Callable[..., list[tuple[Ask, Rollout]]]:
         return [(asks[rollout.sample.id], rollout) for rollout in rollouts]
 
     return join
+
+
+@pytest.fixture
+def break_at(monkeypatch: pytest.MonkeyPatch) -> Callable[..., None]:
+    """Lets a batch fail from now on, as a lost GPU would: its optimiser step, or (``learn``) all of it."""
+
+    def breaking(step: int, method: str = "_update", patch: pytest.MonkeyPatch = monkeypatch) -> None:
+        whole = getattr(Objective, method)
+
+        def failing(module: Objective, *args: Any) -> None:
+            if module.batches_done == step:
+                raise RuntimeError("lost the GPU")
+            whole(module, *args)
+
+        patch.setattr(Objective, method, failing)
+
+    return breaking
+
+
+@pytest.fixture
+def train_until(monkeypatch: pytest.MonkeyPatch, break_at: Callable[..., None]) -> Callable[..., None]:
+    """Trains the first stage of a recipe until a batch fails; afterwards nothing fails any more."""
+
+    def training(recipe: Any, step: int, method: str = "_update") -> None:
+        with monkeypatch.context() as patch:
+            break_at(step, method, patch)
+            prepared = prepare(recipe)
+            with pytest.raises(RuntimeError, match="lost the GPU"):
+                train_stage(prepared, recipe.stages[0])
+
+    return training

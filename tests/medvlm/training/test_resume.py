@@ -15,7 +15,6 @@ import pytest
 from medvlm.models import load_vlm
 from medvlm.study import ImageError, SampleError, WeightsError
 from medvlm.training.build import stage_data
-from medvlm.training.objective import Objective
 from medvlm.training.run import prepare, train_stage
 from medvlm.training.trainer import read_metrics
 
@@ -91,31 +90,10 @@ def recipe(tmp_path: Path) -> Any:
     return whole.model_copy(update={"stages": whole.stages[:1]})
 
 
-def break_at(monkeypatch: pytest.MonkeyPatch, step: int) -> None:
-    """Let the optimiser step of a batch fail, as a lost GPU would."""
-    update = Objective._update
-
-    def failing(module: Objective, *args: Any) -> None:
-        if module.batches_done == step:
-            raise RuntimeError("lost the GPU")
-        update(module, *args)
-
-    monkeypatch.setattr(Objective, "_update", failing)
-
-
-def train_until(monkeypatch: pytest.MonkeyPatch, recipe: Any, step: int) -> None:
-    """Train the first stage until it fails; afterwards nothing fails any more."""
-    with monkeypatch.context() as patch:
-        break_at(patch, step)
-        prepared = prepare(recipe)
-        with pytest.raises(RuntimeError, match="lost the GPU"):
-            train_stage(prepared, recipe.stages[0])
-
-
-def test_a_failed_stage_goes_on_with_the_same_losses(recipe: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_failed_stage_goes_on_with_the_same_losses(recipe: Any, train_until: Any) -> None:
     whole = recipe.model_copy(update={"name": "whole"})
     train_stage(prepare(whole), whole.stages[0])
-    train_until(monkeypatch, recipe, 3)
+    train_until(recipe, 3)
     assert [path.name for path in (recipe.folder / "sft" / "steps").iterdir()] == ["step-000002"]
     train_stage(prepare(recipe), recipe.stages[0])
     first, second = (read_metrics(settings.folder / "sft")["loss"] for settings in (whole, recipe))
@@ -124,9 +102,9 @@ def test_a_failed_stage_goes_on_with_the_same_losses(recipe: Any, monkeypatch: p
     assert not (recipe.folder / "sft" / "steps").exists()
 
 
-def test_a_finished_stage_is_not_trained_again(recipe: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_finished_stage_is_not_trained_again(recipe: Any, break_at: Any) -> None:
     folder = train_stage(prepare(recipe), recipe.stages[0])
-    break_at(monkeypatch, 0)
+    break_at(0)
     assert train_stage(prepare(recipe), recipe.stages[0]) == folder
     assert (folder / "model" / "medvlm.json").is_file()
     assert load_vlm(folder / "model")
@@ -140,8 +118,8 @@ def test_a_folder_of_another_recipe_is_refused(recipe: Any, change: dict[str, An
     prepare(recipe.model_copy(update={"note": "only words"}))
 
 
-def test_a_damaged_checkpoint_is_named_not_skipped(recipe: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-    train_until(monkeypatch, recipe, 3)
+def test_a_damaged_checkpoint_is_named_not_skipped(recipe: Any, train_until: Any) -> None:
+    train_until(recipe, 3)
     state = recipe.folder / "sft" / "steps" / "step-000002" / "state.pt"
     state.write_bytes(state.read_bytes()[:100])
     with pytest.raises(WeightsError, match=r"state\.pt is damaged"):
