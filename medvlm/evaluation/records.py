@@ -41,6 +41,8 @@ class Record:
         finished: Whether the answer ended by itself, and was not cut off.
         categories: Those of the sample.
         error: Why the question could not be asked; empty otherwise.
+        probabilities: Of each option letter, or of ``yes`` and ``no``, among themselves; empty where not asked for.
+        drafts: Every text that was drawn where the answer came of several; empty otherwise.
     """
 
     run: str
@@ -62,6 +64,8 @@ class Record:
     finished: bool = True
     categories: Mapping[str, str] = field(default_factory=dict)
     error: str = ""
+    probabilities: Mapping[str, float] = field(default_factory=dict)
+    drafts: tuple[str, ...] = ()
 
     def to_line(self) -> bytes:
         """The record as a line of JSON, its line end included."""
@@ -207,7 +211,8 @@ def _whole(data: bytes) -> int:
 def _from_line(line: bytes, where: str) -> Record:
     try:
         values: dict[str, Any] = json.loads(line)
-        return Record(**{**values, "options": tuple(values["options"])})
+        texts = {name: tuple(values.get(name, ())) for name in ("options", "drafts")}
+        return Record(**{**values, **texts})
     except (ValueError, TypeError, KeyError) as error:
         names = ", ".join(item.name for item in fields(Record))
         raise ValueError(f"{where} is no record ({error}); expected a JSON object with {names}") from error

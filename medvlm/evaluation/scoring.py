@@ -13,6 +13,8 @@ from medvlm.evaluation.metrics import Metric, bleu, finding_f1, hallucinated_fin
 from medvlm.evaluation.protocols import Protocol
 from medvlm.evaluation.records import Record
 from medvlm.evaluation.report_metrics import plain_metrics
+from medvlm.evaluation.sections import make_sections
+from medvlm.evaluation.sections.section import Section
 from medvlm.evaluation.statistics import Difference, Interval, mean_interval, paired_difference, ratio_interval
 from medvlm.evaluation.tables import score_text
 
@@ -60,6 +62,7 @@ class Score:
         errors: Questions that could not be asked.
         comparisons: Baselines on the same questions.
         notes: What a reader must know.
+        sections: Further tables: calibration, subgroups and the like.
     """
 
     header: str
@@ -72,6 +75,7 @@ class Score:
     errors: int
     comparisons: tuple[Comparison, ...] = ()
     notes: tuple[str, ...] = ()
+    sections: tuple[Section, ...] = ()
 
     def to_json(self) -> dict[str, Any]:
         """The score as JSON values; what is not a number is null."""
@@ -125,6 +129,7 @@ def score_records(records: Sequence[Record], protocol: Protocol, *, header: str 
         truncated=sum(not record.finished for record in records) / len(records),
         errors=len(missing),
         notes=tuple(notes),
+        sections=make_sections(records, protocol, seed=seed),
     )
 
 

@@ -11,6 +11,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from medvlm.evaluation.sections.section import Section
 from medvlm.evaluation.statistics import Difference, Interval
 
 if TYPE_CHECKING:
@@ -18,7 +19,7 @@ if TYPE_CHECKING:
 
 
 def score_text(score: Score, width: int) -> str:
-    """Header, table, shares of unusable answers, notes.
+    """Header, table, shares of unusable answers, notes, further tables.
 
     Args:
         score: What to print.
@@ -30,7 +31,23 @@ def score_text(score: Score, width: int) -> str:
     console.print(_table(score))
     for line in (shares, *score.notes):
         console.print(line, highlight=False, markup=False)
+    for section in score.sections:
+        _print_section(console, section)
     return console.export_text()
+
+
+def _print_section(console: Console, section: Section) -> None:
+    """Title, what it is, the table, notes."""
+    console.print(f"\n{section.title}", highlight=False, markup=False)
+    console.print(section.about, highlight=False, markup=False, style="dim")
+    table = Table(box=None, pad_edge=False)
+    for index, name in enumerate(section.columns):
+        table.add_column(name, justify="right" if index else "left")
+    for cells in section.texts():
+        table.add_row(*map(Text, cells))
+    console.print(table)
+    for line in section.notes:
+        console.print(line, highlight=False, markup=False)
 
 
 def _table(score: Score) -> Table:
