@@ -1,0 +1,100 @@
+"""What ``medvlm evaluate`` does: ask a model, or take a file of predictions, and leave records and a score."""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from medvlm.study import Sample
+
+
+def run_predictions(options: argparse.Namespace) -> str:
+    """Match, grade, score a file of predictions; the score as text."""
+    from medvlm.datamodules.sets import LoadReport, load_set
+    from medvlm.evaluation.baselines import majority_records
+    from medvlm.evaluation.compat import add_modes
+    from medvlm.evaluation.predictions import match, read_predictions, score_predictions, write_scored
+    from medvlm.evaluation.protocols import get_protocol
+    from medvlm.evaluation.scoring import compare
+
+    def load(split: str, report: LoadReport | None = None) -> list[Sample]:
+        return list(load_set(options.name, options.root, split, report=report, **loader_options))
+
+    def others() -> dict[str, list[str]]:
+        splits = [split for split in ("train", "validate", "test") if split != options.split]
+        found = {}
+        for split in splits:
+            with contextlib.suppress(OSError, ValueError):  # not every set has every split on every disk
+                found[split] = [sample.id for sample in load(split)]
+        return found
+
+    protocol, report = get_protocol(options.protocol or options.name), LoadReport()
+    loader_options: dict[str, Any] = dict(_pair(item) for item in options.option)
+    given = read_predictions(options.predictions)
+    samples = load(options.split, report)
+    matched = match(given, samples, others)
+    score, records = score_predictions(samples, matched, protocol, source=options.predictions.name, seed=options.seed)
+    if "majority" in options.baselines:
+        baseline = majority_records(load("train"), samples, protocol)
+        score = compare(score, records, {"majority": baseline}, seed=options.seed)
+    score = add_modes(score, options.compat, samples, records, protocol=protocol.name, seed=options.seed)
+    write_scored(options.out, score, records)
+    return f"{score.to_text()}\n{report.summary()}\nrecords: {options.out}"
+
+
+def run(options: argparse.Namespace) -> str:
+    """Load, ask, score; the score as text."""
+    from medvlm.datamodules.cache import PixelCache
+    from medvlm.datamodules.sets import LoadReport, load_set
+    from medvlm.evaluation.compat import add_modes
+    from medvlm.evaluation.predictions import write_score
+    from medvlm.evaluation.protocols import get_protocol
+    from medvlm.evaluation.records import read_records
+    from medvlm.evaluation.runner import evaluate_with_baselines, plain_loop
+    from medvlm.generation.engine import Engine
+    from medvlm.identity import identify
+    from medvlm.models import load_vlm
+
+    protocol = get_protocol(options.protocol or options.name)
+    loader_options: dict[str, Any] = dict(_pair(item) for item in options.option)
+    report = LoadReport()
+    samples = list(load_set(options.name, options.root, options.split, report=report, **loader_options))
+    train = []
+    if "majority" in options.baselines:
+        train = list(load_set(options.name, options.root, "train", **loader_options))
+    folder = Path(options.model)
+    reasoning = identify(folder).reasoning if folder.is_dir() else False
+    model, processor = load_vlm(options.model, device=options.device)
+    engine = Engine(model, processor, reasoning=reasoning)
+    score = evaluate_with_baselines(
+        engine,
+        samples[: options.limit],
+        PixelCache(processor.image_processor.pixels),
+        protocol,
+        options.out,
+        baselines=options.baselines,
+        train=train,
+        seed=options.seed,
+        batch=options.batch,
+        max_new_tokens=options.max_new_tokens,
+        loop=partial(plain_loop, progress=not options.quiet),
+    )
+    if options.compat:
+        latest = {record.id: record for record in read_records(options.out / "real.jsonl")}
+        asked = samples[: options.limit]
+        records = [latest[sample.id] for sample in asked]
+        score = add_modes(score, options.compat, asked, records, protocol=protocol.name, seed=options.seed)
+        write_score(options.out, score)
+    return f"{score.to_text()}\n{report.summary()}\nrecords: {options.out}"
+
+
+def _pair(item: str) -> tuple[str, Any]:
+    key, equals, value = item.partition("=")
+    if not equals:
+        raise ValueError(f"--option looks like key=value, got {item!r}.")
+    return key, yaml.safe_load(value)
