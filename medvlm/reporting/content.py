@@ -1,21 +1,20 @@
-"""What the JSON of a study holds, and what it depends on."""
+"""The report of a study from the model's answers, and what it depends on."""
 
 from __future__ import annotations
 
 import hashlib
 import json
 from collections.abc import Sequence
-from dataclasses import asdict
-from datetime import UTC, datetime
-from typing import Any
 
-from medvlm.answer import Answer
+from medvlm.answer import Answer, Provenance
 from medvlm.identity import DISCLAIMER
 from medvlm.predictor import Predictor
 from medvlm.reporting.questions import PRESENCE, REPORT, sections
 from medvlm.reporting.reader import Ready
-from medvlm.reporting.records import SCHEMA
+from medvlm.reporting.report import SCHEMA, Finding, Instance, Origin, Presence, Sentence, Skipped, StudyReport, Used
 from medvlm.study import Repair
+
+_PRESENCE: dict[str | None, Presence] = {"yes": "present", "no": "absent", None: "unread"}
 
 
 def run_key(predictor: Predictor, repair: Repair) -> str:
@@ -40,53 +39,66 @@ def run_key(predictor: Predictor, repair: Repair) -> str:
     return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()[:16]
 
 
-def make_record(ready: Ready, answers: Sequence[Answer], key: str) -> dict[str, Any]:
-    """The JSON of one study.
+def make_report(ready: Ready, answers: Sequence[Answer], key: str, created: str) -> StudyReport:
+    """The report of one study.
 
     Args:
         ready: What was shown.
         answers: The report, then one answer for each finding.
         key: Of the run.
+        created: When the run began.
     """
     report, *presence = answers
     findings, impression = sections(report.text)
-    return {
-        "schema": SCHEMA,
-        "study": ready.study.id,
-        "run": key,
-        "stamp": ready.study.stamp,
-        "created": datetime.now(UTC).isoformat(timespec="seconds"),
-        "status": "preliminary, unverified",
-        "disclaimer": DISCLAIMER,
-        "findings": findings,
-        "impression": impression,
-        "complete": report.finished,
-        "confidence": round(report.confidence, 4),
-        "presence": [_brief(name, answer) for name, answer in zip(PRESENCE, presence, strict=True)],
-        "image": _image(ready),
-        "skipped": [{"what": what, "reason": reason} for what, reason in ready.skipped],
-        "provenance": asdict(report.provenance),
-    }
+    texts = {"findings": findings, "impression": impression}
+    return StudyReport(
+        study=ready.study.id,
+        run=key,
+        stamp=ready.study.stamp,
+        created=created,
+        sections={name: text for name, text in texts.items() if text},
+        sentences=tuple(Sentence(name, text) for name, text in texts.items() if text),
+        findings=tuple(_finding(name, answer) for name, answer in zip(PRESENCE, presence, strict=True)),
+        images=(_used(ready, report.provenance),),
+        origin=_origin(report.provenance),
+        skipped=tuple(Skipped(what, reason) for what, reason in ready.skipped),
+        complete=report.finished,
+        confidence=round(report.confidence, 4),
+        disclaimer=DISCLAIMER,
+    )
 
 
-def _brief(name: str, answer: Answer) -> dict[str, Any]:
-    return {
-        "finding": name,
-        "question": answer.question,
-        "answer": answer.parsed,
-        "text": answer.text,
-        "how": answer.how,
-        "confidence": round(answer.confidence, 4),
-        "reasoning": answer.reasoning,
-    }
+def _finding(name: str, answer: Answer) -> Finding:
+    return Finding(
+        name=name,
+        presence=_PRESENCE.get(answer.parsed, "unread"),
+        certainty=round(answer.confidence, 4),
+        question=answer.question,
+        answer=answer.text,
+    )
 
 
-def _image(ready: Ready) -> dict[str, Any]:
+def _used(ready: Ready, origin: Provenance) -> Used:
     entries, first = ready.chosen.entries, ready.chosen.entries[0]
-    return {
-        "what": ready.chosen.name if ready.study.kind == "dicom" else ready.study.kind,
-        "modality": first.modality,
-        "study_uid": ready.study.uid,
-        "series_uid": first.series,
-        "instance_uids": [entry.instance for entry in entries if entry.instance],
-    }
+    return Used(
+        what=ready.chosen.name if ready.study.kind == "dicom" else ready.study.kind,
+        modality=first.modality,
+        study_uid=ready.study.uid,
+        series_uid=first.series,
+        instances=tuple(Instance(entry.sop_class, entry.instance) for entry in entries if entry.instance),
+        key=len(entries) // 2 if ready.chosen.volume else 0,
+        recipe=origin.images[0]["recipe"],
+        source=origin.images[0]["source"],
+    )
+
+
+def _origin(origin: Provenance) -> Origin:
+    return Origin(
+        model=origin.model,
+        weights=origin.weights,
+        prompt=origin.prompt,
+        decoding=origin.decoding,
+        version=origin.version,
+        notes=origin.notes,
+        warnings=origin.warnings,
+    )

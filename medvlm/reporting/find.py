@@ -34,11 +34,13 @@ class Entry(Described):
         stamp: Changes when the file does.
         study: StudyInstanceUID; empty if it says none.
         instance: SOPInstanceUID.
+        sop_class: SOPClassUID.
     """
 
     stamp: str
     study: str = ""
     instance: str = ""
+    sop_class: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -194,6 +196,7 @@ def _header(path: Path) -> Entry:
         study=_uid(data, "StudyInstanceUID"),
         series=_uid(data, "SeriesInstanceUID"),
         instance=_uid(data, "SOPInstanceUID"),
+        sop_class=str(content) if _UID.fullmatch(str(content or "")) else "",
         content=str(getattr(content, "name", "") or "DICOM object of no known class"),
         modality=_code(data, "Modality") or "OT",
         view=_code(data, "ViewPosition"),

@@ -8,14 +8,13 @@ from __future__ import annotations
 import csv
 import io
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import Any
 
 from medvlm.files import write_whole
 
-SCHEMA = "medvlm.report/1"
 TABLE = "studies.csv"
 
 
@@ -40,16 +39,6 @@ class Row:
     study_uid: str = ""
     files: int = 1
     place: str = ""
-
-
-def write_record(folder: Path, record: Mapping[str, Any]) -> None:
-    """Write the JSON of one study.
-
-    Args:
-        folder: Of the reports.
-        record: Its content; ``study`` is its name.
-    """
-    write_whole(folder / f"{record['study']}.json", json.dumps(record, ensure_ascii=False, indent=1) + "\n")
 
 
 def read_record(folder: Path, study: str) -> dict[str, Any] | None:

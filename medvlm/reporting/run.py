@@ -12,13 +12,15 @@ from pathlib import Path
 from typing import TypeVar
 
 from medvlm.predictor import Predictor, load
-from medvlm.reporting.content import make_record, run_key
+from medvlm.reporting.content import make_report, run_key
 from medvlm.reporting.find import Stray, Study, common_folder, find_studies, place_of
 from medvlm.reporting.journal import PATIENCE, Journal
 from medvlm.reporting.progress import progress_bar
 from medvlm.reporting.questions import samples_for
 from medvlm.reporting.reader import Ready, read_study
-from medvlm.reporting.records import Row, read_record, write_record, write_table
+from medvlm.reporting.records import Row, read_record, write_table
+from medvlm.reporting.started import started
+from medvlm.reporting.writers import Material, save_report
 from medvlm.study import Repair
 
 R = TypeVar("R")
@@ -104,6 +106,7 @@ class _Run:
         self.done = self.kept = 0
         self.notices: list[str] = []
         self.key = run_key(predictor, repair)
+        self.created = started(folder, self.key)
         self.journal = Journal(folder)
         self._written = time.monotonic()
 
@@ -118,7 +121,7 @@ class _Run:
             record = read_record(self.folder, study.id) or {}
             if (record.get("run"), record.get("stamp")) == (self.key, study.stamp):
                 self.kept += 1
-                self.rows[study.id] = replace(self._row(study), status="done", modality=record["image"]["modality"])
+                self.rows[study.id] = replace(self._row(study), status="done", modality=record["images"][0]["modality"])
                 continue
             todo.append(study)
             other += bool(record) and record.get("run") != self.key
@@ -168,7 +171,7 @@ class _Run:
     def _report(self, ready: Sequence[Ready], tick: Callable[[], None]) -> None:
         asks = [((one.shown,), samples_for((one.shown,))) for one in ready]
         for one, answers in zip(ready, self.predictor.answer(asks), strict=True):
-            write_record(self.folder, make_record(one, answers, self.key))
+            save_report(self.folder, make_report(one, answers, self.key, self.created), Material())
             self.done += 1
             row = self._row(one.study)
             self._settle(replace(row, status="done", modality=one.chosen.entries[0].modality), tick)

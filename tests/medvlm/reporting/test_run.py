@@ -44,13 +44,14 @@ def test_each_study_gets_a_report_that_says_whence_it_comes(
     found = records(tmp_path / "out")
     assert len(found) == 5
     for name, record in found.items():
-        assert record["schema"] == "medvlm.report/1"
+        assert record["schema"] == "medvlm.report/2"
         assert record["study"] == name
-        assert len(record["presence"]) == 5
-        assert record["provenance"]["weights"] == predictor.identity.weights
+        assert len(record["findings"]) == 5
+        assert record["origin"]["weights"] == predictor.identity.weights
         assert "not for clinical use" in record["disclaimer"]
-        uid = record["image"]["study_uid"]
-        assert record["image"]["instance_uids"] == [f"{uid}.1.{int(uid[-1]) + 1}"]
+        uid = record["images"][0]["study_uid"]
+        shown = {"sop_class": "1.2.840.10008.5.1.4.1.1.1.1", "uid": f"{uid}.1.{int(uid[-1]) + 1}"}
+        assert record["images"][0]["instances"] == [shown]
     assert {row["status"] for row in table(tmp_path / "out")} == {"done"}
 
 
@@ -59,8 +60,8 @@ def test_the_size_of_a_batch_changes_nothing(predictor: Predictor, studies: Path
         write_reports(studies, tmp_path / f"out{batch}", model=predictor, batch=batch)
     one, three = records(tmp_path / "out1"), records(tmp_path / "out3")
     assert {
-        name: (record["findings"], [part["text"] for part in record["presence"]]) for name, record in one.items()
-    } == {name: (record["findings"], [part["text"] for part in record["presence"]]) for name, record in three.items()}
+        name: (record["sections"], [part["answer"] for part in record["findings"]]) for name, record in one.items()
+    } == {name: (record["sections"], [part["answer"] for part in record["findings"]]) for name, record in three.items()}
 
 
 def test_run_again_it_does_only_what_is_missing(
@@ -150,9 +151,9 @@ def test_a_series_is_read_as_a_volume_though_others_share_its_folder(
     write_slices(tmp_path / "in", [0, 5], series="3")
     assert write_reports(tmp_path / "in", tmp_path / "out", model=predictor).done == 1
     (record,) = records(tmp_path / "out").values()
-    assert record["image"]["what"] == "series 2: CT, 4 slices"
-    assert len(record["image"]["instance_uids"]) == 4
-    assert record["provenance"]["images"][0]["recipe"] == "ct"
+    assert record["images"][0]["what"] == "series 2: CT, 4 slices"
+    assert len(record["images"][0]["instances"]) == 4
+    assert record["images"][0]["recipe"] == "ct"
     assert record["skipped"][0]["what"] == "series 3: CT, 2 slices"
 
 
@@ -163,7 +164,7 @@ def test_uneven_slices_are_reported_only_when_asked_for_and_marked(
     assert write_reports(tmp_path / "in", tmp_path / "out", model=predictor).failed == 1
     assert write_reports(tmp_path / "in", tmp_path / "out", model=predictor, repair=True).done == 1
     (record,) = records(tmp_path / "out").values()
-    assert "resampled" in " ".join(record["provenance"]["notes"])
+    assert "resampled" in " ".join(record["origin"]["notes"])
 
 
 def test_a_study_that_killed_the_process_three_times_is_given_up(
