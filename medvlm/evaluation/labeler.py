@@ -6,6 +6,7 @@ It is named `rule_chexpert` wherever a score is printed. It is not CheXbert and 
 from __future__ import annotations
 
 import re
+from functools import lru_cache
 from typing import Literal
 
 from medvlm.evaluation.text import clean
@@ -141,7 +142,8 @@ def says_normal(report: str) -> bool:
     return any(not re.search(r"\b(?:not|abnormal)\s*$", text[: match.start()]) for match in _NORMAL.finditer(text))
 
 
-def _sentence(text: str) -> list[tuple[str, State]]:
+@lru_cache(maxsize=1 << 14)  # reports repeat their sentences, and several scores read the same reports
+def _sentence(text: str) -> tuple[tuple[str, State], ...]:
     states: list[tuple[str, State]] = []
     if _NORMAL_HEART.search(text):
         states.append(("Cardiomegaly", "absent"))
@@ -150,7 +152,7 @@ def _sentence(text: str) -> list[tuple[str, State]]:
             state = _state(text, *match.span())
             sign = match.groupdict().get("sign") and state == "present"
             states.append((label, "uncertain" if sign else state))
-    return states
+    return tuple(states)
 
 
 def _state(text: str, start: int, end: int) -> State:

@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from medvlm.evaluation.labeler import FINDINGS, label_report
+from medvlm.evaluation.packages import rouge_means, sacre_orders
 from medvlm.evaluation.text import clean, normalise, words
 from medvlm.study import need
 
@@ -104,9 +105,8 @@ def bleu(predictions: Sequence[str], references: Sequence[str]) -> Metric:
         ValueError: If there is nothing to score, or the counts differ.
     """
     given, wanted = pairs(predictions, references)
-    scorer = need("sacrebleu.metrics", "metrics").BLEU()
-    value = scorer.corpus_score(given, [wanted]).score / 100
-    return Metric(f"bleu[sacrebleu|{scorer.get_signature()}]", value, len(given))
+    orders, signature = sacre_orders(given, wanted)
+    return Metric(f"bleu[{signature}]", orders[-1], len(given))
 
 
 def sentence_bleu(prediction: str, reference: str) -> float:
@@ -138,17 +138,8 @@ def rouge_l(predictions: Sequence[str], references: Sequence[str], *, stemmer: b
             rouge-score sees nothing else and would give 0 to a perfect text.
     """
     given, wanted = pairs(predictions, references)
-    blind = [text for text in wanted if not any(letter.isascii() and letter.isalnum() for letter in text)]
-    if blind:
-        raise ValueError(
-            f"rouge-score reads a-z and 0-9 only; {len(blind)} references hold none, first {blind[0][:40]!r}"
-        )
-    scorer = need("rouge_score.rouge_scorer", "metrics").RougeScorer(["rougeL"], use_stemmer=stemmer)
-    scores = [scorer.score(target, text)["rougeL"].fmeasure for target, text in zip(wanted, given, strict=True)]
-    from importlib.metadata import version
-
-    name = f"rougeL_f1[rouge-score {version('rouge-score')}|stemmer:{'porter' if stemmer else 'no'}]"
-    return Metric(name, sum(scores) / len(scores), len(scores))
+    means, signature = rouge_means(given, wanted, stemmer=stemmer)
+    return Metric(f"rougeL_f1[{signature}]", means[-1], len(given))
 
 
 def finding_counts(prediction: str, reference: str, *, uncertain: bool = False) -> dict[str, tuple[int, int, int]]:

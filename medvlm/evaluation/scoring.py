@@ -9,7 +9,7 @@ from dataclasses import asdict, dataclass, replace
 from functools import partial
 from typing import Any
 
-from medvlm.evaluation.metrics import Metric, bleu, finding_f1, hallucinated_findings, rouge_l
+from medvlm.evaluation.metrics import Metric, finding_f1, hallucinated_findings
 from medvlm.evaluation.protocols import Protocol
 from medvlm.evaluation.records import Record
 from medvlm.evaluation.report_metrics import plain_metrics
@@ -230,17 +230,9 @@ def _corpus(records: Sequence[Record], protocol: Protocol) -> tuple[list[Metric]
     if not reports:
         return [], []
     given, wanted = [record.value or "" for record in reports], [record.reference for record in reports]
-    metrics: list[Metric] = []
-    notes: list[str] = []
-    if protocol.chest:
-        metrics = finding_f1(given, wanted) + hallucinated_findings(given, wanted)
-    for metric in (bleu, rouge_l):
-        try:
-            metrics.append(metric(given, wanted))
-        except (ImportError, ValueError) as error:
-            notes.append(f"{metric.__name__} not available: {error}")
+    metrics = finding_f1(given, wanted) + hallucinated_findings(given, wanted) if protocol.chest else []
     more, missing = plain_metrics(given, wanted, chest=protocol.chest)
-    return metrics + more, notes + missing
+    return metrics + more, missing
 
 
 def _finite(value: Any) -> Any:

@@ -38,11 +38,11 @@ def changes(report: str) -> set[tuple[str, Change]]:
     """
     found: set[tuple[str, Change]] = set()
     for sentence in _SENTENCE.split(clean(report).lower()):
-        rest, named = sentence, [label for label in label_report(sentence) if label != "No Finding"]
+        rest, stated = sentence, set[Change]()
         for change, pattern in _PATTERNS.items():
-            stated = False
-            for match in pattern.finditer(rest):
-                stated |= change == "stable" or not _DENIED.search(rest[: match.start()])
+            if any(change == "stable" or not _DENIED.search(rest[: m.start()]) for m in pattern.finditer(rest)):
+                stated.add(change)
             rest = pattern.sub(lambda match: "-" * len(match[0]), rest)  # "no change" is stable, and no change besides
-            found |= {(label, change) for label in named or [""]} if stated else set()
+        named = [label for label in label_report(sentence) if label != "No Finding"] if stated else []
+        found |= {(label, change) for label in named or [""] for change in stated}
     return found

@@ -9,16 +9,16 @@ from collections.abc import Callable, Mapping, Sequence
 
 from medvlm.evaluation.metrics import Metric
 from medvlm.evaluation.report_metrics.cider import cider
-from medvlm.evaluation.report_metrics.overlap import bleu_coco, bleu_orders, meteor, rouge, rouge_words
+from medvlm.evaluation.report_metrics.overlap import bleu_all, bleu_coco, meteor, rouge_all, rouge_words
 from medvlm.evaluation.report_metrics.surface import all_normal, distinct, length, sectionwise, temporal
 
 ReportMetric = Callable[[Sequence[str], Sequence[str]], list[Metric]]
 """Predictions and references, one text a study, to scores."""
 
 PLAIN: Mapping[str, ReportMetric] = {
-    "bleu_orders": bleu_orders,
+    "bleu": bleu_all,
     "bleu_coco": bleu_coco,
-    "rouge": rouge,
+    "rouge": rouge_all,
     "rouge_words": rouge_words,
     "cider": cider,
     "meteor": meteor,
@@ -26,6 +26,8 @@ PLAIN: Mapping[str, ReportMetric] = {
     "distinct": distinct,
     "sectionwise": sectionwise,
 }
+FIRST = ("bleu[", "rougeL_f1[")
+"""What papers quote; it stands over the other scores."""
 CHEST: Mapping[str, ReportMetric] = {"all_normal": all_normal, "temporal": temporal}
 
 
@@ -49,4 +51,4 @@ def plain_metrics(
             metrics += metric(predictions, references)
         except (ImportError, ValueError) as error:
             notes.append(f"{name} not available: {error}")
-    return metrics, notes
+    return sorted(metrics, key=lambda metric: not metric.name.startswith(FIRST)), notes

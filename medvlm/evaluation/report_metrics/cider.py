@@ -7,7 +7,7 @@ from collections import Counter
 from collections.abc import Sequence
 
 from medvlm.evaluation.metrics import Metric, pairs
-from medvlm.evaluation.report_metrics.overlap import ngrams
+from medvlm.evaluation.packages import ngrams
 
 ORDERS = (1, 2, 3, 4)
 SIGMA = 6.0

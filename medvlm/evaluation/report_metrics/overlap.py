@@ -4,16 +4,14 @@ from __future__ import annotations
 
 import math
 import re
-from collections import Counter
 from collections.abc import Callable, Sequence
 from importlib.metadata import version
 from typing import Any
 
 from medvlm.evaluation.metrics import Metric, pairs
+from medvlm.evaluation.packages import Tokens, longest_common, ngrams, rouge_means, sacre_orders
 from medvlm.evaluation.text import words
 from medvlm.study import need
-
-Tokens = list[str]
 
 _CJK = re.compile("[\u3040-\u30ff\u3400-\u9fff\uf900-\ufaff]")
 _VARIANTS: dict[str, Callable[[str], Tokens]] = {
@@ -22,18 +20,8 @@ _VARIANTS: dict[str, Callable[[str], Tokens]] = {
 }
 
 
-def ngrams(tokens: Sequence[str], order: int) -> Counter[tuple[str, ...]]:
-    """How often each run of so many tokens occurs.
-
-    Args:
-        tokens: Of one text.
-        order: Tokens in a run.
-    """
-    return Counter(tuple(tokens[start : start + order]) for start in range(len(tokens) - order + 1))
-
-
 def bleu_orders(predictions: Sequence[str], references: Sequence[str]) -> list[Metric]:
-    """BLEU-1 to 3 of sacrebleu; BLEU-4 is `medvlm.evaluation.metrics.bleu`.
+    """BLEU-1 to 3 of sacrebleu; BLEU-4 is `medvlm.evaluation.metrics.bleu`, and the first of `bleu_all`.
 
     Its tokenizer 13a takes a Chinese sentence for one word. Where references are Chinese or Japanese, BLEU-4 with its
     tokenizer ``zh`` (a word a character) follows.
@@ -46,15 +34,27 @@ def bleu_orders(predictions: Sequence[str], references: Sequence[str]) -> list[M
         ImportError: If sacrebleu is not installed.
         ValueError: If there is nothing to score, or the counts differ.
     """
+    return bleu_all(predictions, references)[1:]
+
+
+def bleu_all(predictions: Sequence[str], references: Sequence[str]) -> list[Metric]:
+    """BLEU-4 and what `bleu_orders` gives, each text tokenised once.
+
+    Args:
+        predictions: One text a study; an empty one counts.
+        references: The text wanted for each.
+
+    Raises:
+        ImportError: If sacrebleu is not installed.
+        ValueError: If there is nothing to score, or the counts differ.
+    """
     given, wanted = pairs(predictions, references)
-    scorer = need("sacrebleu.metrics", "metrics").BLEU
-    forms = [(order, "13a") for order in (1, 2, 3)]
-    forms += [(4, "zh")] if any(_CJK.search(text) for text in wanted) else []
-    metrics = []
-    for order, tokenizer in forms:
-        form = scorer(max_ngram_order=order, tokenize=tokenizer)
-        value = form.corpus_score(given, [wanted]).score / 100
-        metrics.append(Metric(f"bleu{order}[sacrebleu|{form.get_signature()}]", value, len(given)))
+    (one, two, three, four), signature = sacre_orders(given, wanted)
+    named = {"bleu": four, "bleu1": one, "bleu2": two, "bleu3": three}
+    metrics = [Metric(f"{name}[{signature}]", value, len(given)) for name, value in named.items()]
+    if any(_CJK.search(text) for text in wanted):
+        orders, signature = sacre_orders(given, wanted, "zh")
+        metrics.append(Metric(f"bleu4[{signature}]", orders[-1], len(given)))
     return metrics
 
 
@@ -116,16 +116,24 @@ def rouge(predictions: Sequence[str], references: Sequence[str]) -> list[Metric]
         ImportError: If rouge-score is not installed.
         ValueError: As `rouge_l`, also where a reference holds no letter that rouge-score reads.
     """
+    return rouge_all(predictions, references)[1:]
+
+
+def rouge_all(predictions: Sequence[str], references: Sequence[str]) -> list[Metric]:
+    """ROUGE-L and what `rouge` gives, each text tokenised once.
+
+    Args:
+        predictions: One text a study; an empty one scores 0.
+        references: The text wanted for each.
+
+    Raises:
+        ImportError: If rouge-score is not installed.
+        ValueError: As `rouge_l`, also where a reference holds no letter that rouge-score reads.
+    """
     given, wanted = pairs(predictions, references)
-    if any(not any(letter.isascii() and letter.isalnum() for letter in text) for text in wanted):
-        raise ValueError("rouge-score reads a-z and 0-9 only, and some reference holds none; read rouge_words")
-    scorer = need("rouge_score.rouge_scorer", "metrics").RougeScorer(["rouge1", "rouge2"], use_stemmer=True)
-    scores = [scorer.score(target, text) for target, text in zip(wanted, given, strict=True)]
-    signature = f"[rouge-score {version('rouge-score')}|stemmer:porter]"
-    return [
-        Metric(f"{kind}_f1{signature}", sum(score[kind].fmeasure for score in scores) / len(scores), len(scores))
-        for kind in ("rouge1", "rouge2")
-    ]
+    (one, two, longest), signature = rouge_means(given, wanted)
+    named = {"rougeL_f1": longest, "rouge1_f1": one, "rouge2_f1": two}
+    return [Metric(f"{name}[{signature}]", value, len(given)) for name, value in named.items()]
 
 
 def rouge_words(predictions: Sequence[str], references: Sequence[str]) -> list[Metric]:
@@ -151,28 +159,6 @@ def rouge_words(predictions: Sequence[str], references: Sequence[str]) -> list[M
         "rougeL": [_f1(longest_common(a, b), len(a), len(b)) for a, b in texts],
     }
     return [Metric(name + signature, sum(found) / len(found), len(found)) for name, found in values.items()]
-
-
-def longest_common(a: Sequence[str], b: Sequence[str]) -> int:
-    """Length of the longest common subsequence, by whole rows of bits (Hyyrö 2004), so that long texts are quick.
-
-    Args:
-        a: Tokens.
-        b: Others.
-
-    Examples:
-        >>> longest_common("no acute disease".split(), "no disease".split())
-        2
-    """
-    places: dict[str, int] = {}
-    for place, token in enumerate(a):
-        places[token] = places.get(token, 0) | 1 << place
-    full = (1 << len(a)) - 1
-    row = full
-    for token in b:
-        hit = row & places.get(token, 0)
-        row = ((row + hit) | (row - hit)) & full
-    return len(a) - row.bit_count()
 
 
 def meteor(predictions: Sequence[str], references: Sequence[str], wordnet: Any = None) -> list[Metric]:

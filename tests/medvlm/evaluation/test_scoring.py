@@ -6,7 +6,7 @@ import json
 
 import pytest
 
-from medvlm.evaluation import metrics
+from medvlm.evaluation import packages
 from medvlm.evaluation.protocols import Protocol
 from medvlm.evaluation.records import Record, grade
 from medvlm.evaluation.scoring import Score, compare, score_records
@@ -74,7 +74,7 @@ def test_hallucinated_findings_are_counted_over_all_reports() -> None:
 
 
 def test_an_absent_metrics_package_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(metrics, "need", lambda module, extra: need(f"absent_{module}", extra))
+    monkeypatch.setattr(packages, "need", lambda module, extra: need(f"absent_{module}", extra))
     score = score_records(records("report", ["Effusion."], "Effusion."), OWN)
     assert any("pip install 'medvlm[metrics]'" in note for note in score.notes)
     names = [metric.name.split("[")[0] for metric in score.corpus]

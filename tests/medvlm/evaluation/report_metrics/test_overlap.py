@@ -7,11 +7,11 @@ from sacrebleu.metrics import BLEU  # type: ignore[attr-defined]
 from torchmetrics.functional.text import rouge_score
 
 from medvlm.evaluation.metrics import Metric
+from medvlm.evaluation.packages import longest_common
 from medvlm.evaluation.report_metrics.cider import cider
 from medvlm.evaluation.report_metrics.overlap import (
     bleu_coco,
     bleu_orders,
-    longest_common,
     meteor,
     rouge,
     rouge_words,
