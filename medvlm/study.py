@@ -137,6 +137,7 @@ class Sample:
         rationale: Reasoning to imitate between ``<think>`` tags; empty where there is none.
         weak_answer: The answer that a report miner gives, right or wrong; None where there is none.
         extra: Every other field of the record, kept as it was.
+        instruction: The text that ends the prompt, as a protocol of evaluation words it; that of the kind where None.
     """
 
     id: str
@@ -151,6 +152,7 @@ class Sample:
     rationale: str = ""
     weak_answer: str | None = None
     extra: Mapping[str, Any] = field(default_factory=dict)
+    instruction: str | None = None
 
 
 def need(module: str, extra: str) -> ModuleType:

@@ -15,11 +15,13 @@ import pytest
 ROOT = Path(__file__).resolve().parents[1]
 FOLDERS = {"medvlm": "medvlm", "models": "medvlm.models", "datamodules": "medvlm.datamodules"}
 LINKS = ("models", "datamodules", "configs")
+PROTOCOLS = "medvlm/evaluation/protocols"
 # an import from the wheel alone; heavy packages come from this environment
 CHECK = """
 import importlib.resources, sys
 import medvlm
 from medvlm.config import list_recipes
+from medvlm.evaluation.protocols import PROTOCOLS
 from medvlm.models import build_vlm
 from medvlm.datamodules.sets import SETS
 from medvlm.training.rewards import find_reward
@@ -27,6 +29,7 @@ files = importlib.resources.files
 assert medvlm.__file__.startswith(sys.argv[1]), medvlm.__file__
 assert sys.modules["medvlm.models"].__file__.startswith(sys.argv[1])
 assert files("medvlm").joinpath("py.typed").is_file()
+assert "slake" in PROTOCOLS and PROTOCOLS["slake"].version
 print(*list_recipes())
 """
 
@@ -118,7 +121,10 @@ def test_the_wheel_holds_every_module_and_recipe_once(built: dict[str, Path]) ->
     assert len(names) == len(set(names))
     for package in packages():
         assert f"{package.replace('.', '/')}/__init__.py" in names
-    assert [name for name in sorted(names) if name.endswith(".yaml")] == [f"medvlm/configs/{r}" for r in recipes()]
+    protocols = [f"medvlm/evaluation/protocols/{path.name}" for path in (ROOT / PROTOCOLS).glob("*.yaml")]
+    assert {name for name in names if name.endswith(".yaml")} == {f"medvlm/configs/{r}" for r in recipes()}.union(
+        protocols
+    )
     assert "medvlm/py.typed" in names
     assert any(name.endswith("licenses/LICENSE") for name in names)
 
@@ -135,6 +141,7 @@ def test_the_sdist_holds_the_real_folders(built: dict[str, Path]) -> None:
         names = {name.partition("/")[2] for name in archive.getnames()}
     assert {"pyproject.toml", "setup.cfg", "models/__init__.py", "datamodules/__init__.py", "LICENSE"} <= names
     assert {f"configs/{recipe}" for recipe in recipes()} <= names
+    assert {f"{PROTOCOLS}/{path.name}" for path in (ROOT / PROTOCOLS).glob("*.yaml")} <= names
 
 
 @pytest.mark.slow

@@ -32,7 +32,7 @@ def prompt_hash() -> str:
 
 
 def user_text(sample: Sample) -> str:
-    r"""Question, lettered options and the instruction of its kind.
+    r"""Question, lettered options and the instruction: the sample's own, or that of its kind.
 
     Examples:
         >>> print(user_text(Sample("1", (), "Which side?", "left", "choice", options=("left", "right"))))
@@ -42,7 +42,8 @@ def user_text(sample: Sample) -> str:
         Answer with the letter.
     """
     options = [f"{letter}) {option}" for letter, option in zip(ascii_uppercase, sample.options, strict=False)]
-    return "\n".join([sample.question, *options, INSTRUCTIONS[sample.kind]])
+    instruction = INSTRUCTIONS[sample.kind] if sample.instruction is None else sample.instruction
+    return "\n".join([sample.question, *options, instruction])
 
 
 def reference_text(sample: Sample, *, reasoning: bool, weak: bool = False) -> str:
@@ -90,19 +91,30 @@ class Prompter:
         self._ids = lru_cache(maxsize=65536)(self._tokenise)
         self._prompt_ids = lru_cache(maxsize=65536)(self._tokenise_prompt)
 
-    def prompt(self, sample: Sample) -> list[int]:
+    def prompt(self, sample: Sample, shots: Sequence[Sample] = ()) -> list[int]:
         """Tokens up to where the answer starts."""
-        return list(self._prompt_ids(self.text(sample)))
+        return list(self._prompt_ids(self.text(sample, shots)))
 
-    def text(self, sample: Sample) -> str:
-        """The prompt as text, one placeholder an image."""
-        places: list[dict[str, str]] = [part for image in sample.images for part in self.processor.places(image.volume)]
-        content = [*places, {"type": "text", "text": user_text(sample)}]
-        messages = [{"role": "user", "content": content}]
+    def text(self, sample: Sample, shots: Sequence[Sample] = ()) -> str:
+        """The prompt as text, one placeholder an image.
+
+        Args:
+            sample: The question.
+            shots: Answered examples, each a turn of its own before the question.
+        """
+        messages: list[dict[str, Any]] = []
+        for shot in shots:
+            answer = reference_text(shot, reasoning=self.reasoning)
+            messages += [self._turn(shot), {"role": "assistant", "content": [{"type": "text", "text": answer}]}]
+        messages.append(self._turn(sample))
         if self.reasoning:
             messages.insert(0, {"role": "system", "content": [{"type": "text", "text": REASONING}]})
         text: str = self.processor.apply_chat_template(messages, add_generation_prompt=True, tokenize=False)
         return text
+
+    def _turn(self, sample: Sample) -> dict[str, Any]:
+        places: list[dict[str, str]] = [part for image in sample.images for part in self.processor.places(image.volume)]
+        return {"role": "user", "content": [*places, {"type": "text", "text": user_text(sample)}]}
 
     def completion(self, text: str) -> list[int]:
         """Tokens of an answer, closed by the token that ends a turn."""

@@ -95,7 +95,7 @@ def test_the_command_scores_a_file_of_slake(tmp_path: Path, capsys: pytest.Captu
     options = ["--predictions", str(path), "--protocol", "slake", "--root", str(tmp_path), "--baselines", "majority"]
     assert main(options) == 0
     printed = capsys.readouterr().out
-    assert "slake v1 | prompt" in printed
+    assert "slake v2 | prompt" in printed
     assert "baseline: majority" in printed
     records = read_records(tmp_path / "p.scored" / "real.jsonl")
     assert [(record.id, record.correct) for record in records] == [("test0", True), ("test1", False)]

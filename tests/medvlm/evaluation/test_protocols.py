@@ -69,9 +69,3 @@ def test_the_released_test_splits_have_the_expected_counts(protocol: str, folder
     samples = list(load_set(folder, DATA / folder, "test", **options))
     assert get_protocol(protocol).notes(samples) == ()
     assert "are not the whole of a known split" in get_protocol(protocol).notes(samples[:10])[0]
-
-
-def test_a_set_without_a_protocol_is_scored_by_the_general_rules() -> None:
-    found = get_protocol("pathvqa")
-    assert (found.version, dict(found.expected)) == (0, {6719: "test"})
-    assert found.rules == get_protocol("vqa_rad").rules
