@@ -16,7 +16,7 @@ import torch
 from torch import Tensor
 
 from medvlm.generation.cache import RowCache
-from medvlm.generation.draws import RankDraws
+from medvlm.generation.draws import Draws, RankDraws, draw, exact_dtype
 from medvlm.logps import attention_masks, decoder_inputs, logits, sliding_window, unwrap
 from medvlm.rows import Rows, ancestry, pack, visible
 from medvlm.tree import Tree
@@ -36,23 +36,27 @@ class Completion:
         tokens: Its tokens, the stop token included.
         logps: Log-probability of each token, at the sampling temperature (at 1 where the choice was greedy).
         finished: Whether it ended with a stop token; False if it was cut at the limit.
+        watched: Before each of its tokens, the log-probability of every token that was watched there.
     """
 
     tokens: tuple[int, ...]
     logps: tuple[float, ...]
     finished: bool
+    watched: tuple[tuple[float, ...], ...] = ()
 
 
 @dataclass(slots=True)
 class _Branch:
-    """A running answer: its row, its segment, and of its next token the place on the path and the position."""
+    """A running answer: its number, row, segment, and of its next token the place on the path and the position."""
 
+    number: int
     row: int
     segment: int
     place: int
     position: int
     tokens: list[int] = field(default_factory=list)
     logps: list[float] = field(default_factory=list)
+    watched: list[tuple[float, ...]] = field(default_factory=list)
     finished: bool = False
 
     def take(self, token: int, logp: float, stop: Collection[int]) -> None:
@@ -72,9 +76,10 @@ def sample(
     temperature: float = 1.0,
     stop: Collection[int],
     banned: Sequence[int] = (),
-    generator: torch.Generator | RankDraws | None = None,
+    generator: Draws | None = None,
     pad_id: int = 0,
     layout: Layout | None = None,
+    watch: Sequence[Sequence[int]] = (),
 ) -> list[list[list[Completion]]]:
     """Sample ``n`` answers below every leaf of every tree.
 
@@ -89,9 +94,10 @@ def sample(
         stop: Tokens that end an answer.
         banned: Tokens that are never drawn (image placeholders, padding).
         generator: Source of randomness, on the model's device; `RankDraws` if several processes sample one batch, of
-            which a share may be empty.
+            which a share may be empty; `OwnDraws` if each answer has its own.
         pad_id: Token for the padding of shorter rows.
         layout: How the model places image tokens, see `medvlm.rows.pack`.
+        watch: For each leaf of each tree, tokens whose log-probability is given before every token of its answers.
 
     Returns:
         ``[tree][leaf][sample]``, in the order of ``trees`` and of their leaves.
@@ -99,9 +105,9 @@ def sample(
     found = []
     if trees:
         state = _Decoder(unwrap(model), trees, features, n, pack(trees, pad_id, layout=layout), pad_id)
-        found = _run(state, max_new_tokens, temperature, stop, banned, generator)
+        found = _run(state, max_new_tokens, temperature, stop, banned, generator, watch)
     if isinstance(generator, RankDraws):
-        generator.finish(_exact(generator.generator.device))
+        generator.finish(exact_dtype(generator.generator.device))
     return found
 
 
@@ -111,15 +117,19 @@ def _run(
     temperature: float,
     stop: Collection[int],
     banned: Sequence[int],
-    generator: torch.Generator | RankDraws | None,
+    generator: Draws | None,
+    watch: Sequence[Sequence[int]],
 ) -> list[list[list[Completion]]]:
     """Decode until every branch has ended, or is cut."""
     forbidden = torch.tensor(list(banned), dtype=torch.long, device=state.device)
     running = state.branches
     scores = state.prefill()
     for step in range(max_new_tokens):
-        tokens, logps = _draw(scores, temperature, forbidden, generator)
-        for branch, token, logp in zip(running, tokens, logps, strict=True):
+        logps = torch.log_softmax(scores / (temperature or 1.0), dim=-1)
+        if watch:
+            _look(running, logps, watch, state.n)
+        drawn = draw(logps, temperature, forbidden, generator, [branch.number for branch in running])
+        for branch, token, logp in zip(running, *drawn, strict=True):
             branch.take(token, logp, stop)
         keep = [not branch.finished for branch in running]
         running = [branch for branch, kept in zip(running, keep, strict=True) if kept]
@@ -129,35 +139,13 @@ def _run(
     return state.collect()
 
 
-def _draw(
-    scores: Tensor, temperature: float, forbidden: Tensor, generator: torch.Generator | RankDraws | None
-) -> tuple[list[int], list[float]]:
-    """One token and its log-probability for each row of ``scores`` ``(N, V)``."""
-    logps = torch.log_softmax(scores / (temperature or 1.0), dim=-1)
-    allowed = logps.index_fill(-1, forbidden, -torch.inf)
-    drawn = _pick(allowed.exp(), generator) if temperature else allowed.argmax(-1, keepdim=True)
-    return drawn[:, 0].tolist(), logps.gather(-1, drawn)[:, 0].tolist()
-
-
-def _pick(chances: Tensor, generator: torch.Generator | RankDraws | None) -> Tensor:
-    """One column of each row, as likely as its chance, ``(N, 1)``.
-
-    One random number a row instead of one a word, as ``multinomial`` takes. Sums over a whole vocabulary need fp64.
-    """
-    exact = _exact(chances.device)
-    edges = chances.cumsum(-1, dtype=exact)
-    if isinstance(generator, RankDraws):
-        place = generator.uniform(len(edges), exact)
-    else:
-        place = torch.rand((len(edges), 1), dtype=exact, device=edges.device, generator=generator)
-    place = place * edges[:, -1:]
-    # right: a column of no width is never hit, so what is banned is not drawn, not even by a random number of 0
-    return torch.searchsorted(edges, place, right=True).clamp(max=edges.shape[1] - 1)
-
-
-def _exact(device: torch.device) -> torch.dtype:
-    """The widest type of a device: MPS has no fp64."""
-    return torch.float32 if device.type == "mps" else torch.float64
+def _look(running: Sequence[_Branch], logps: Tensor, watch: Sequence[Sequence[int]], n: int) -> None:
+    """Write down what each running branch gives the tokens that are watched below its leaf."""
+    wanted = [watch[branch.number // n] for branch in running]
+    rows = [row for row, tokens in enumerate(wanted) for _ in tokens]
+    each = iter(logps[rows, [token for tokens in wanted for token in tokens]].tolist())
+    for branch, tokens in zip(running, wanted, strict=True):
+        branch.watched.append(tuple(next(each) for _ in tokens))
 
 
 class _Decoder:
@@ -181,14 +169,16 @@ class _Decoder:
 
     def _hang(self, row: int, tree: Tree) -> list[_Branch]:
         """The ``n`` new segments below each leaf of one tree."""
-        branches, segment = [], len(tree.segments)
+        branches: list[_Branch] = []
+        segment = len(tree.segments)
+        first = sum(len(other.leaves) for other in self.trees[:row]) * self.n
         for leaf in tree.leaves:
             inside = self.segments[row] == leaf
             last = int(self.positions[row][inside][-1])
             position = int(self.rotary[..., row, :][..., inside].max())  # what follows an image stands beyond all of it
             for _ in range(self.n):
                 self.ancestors[row, segment] |= self.ancestors[row, leaf]
-                branches.append(_Branch(row, segment, last + 1, position + 1))
+                branches.append(_Branch(first + len(branches), row, segment, last + 1, position + 1))
                 segment += 1
         return branches
 
@@ -286,5 +276,5 @@ class _Decoder:
 
     def collect(self) -> list[list[list[Completion]]]:
         """Completions by tree, leaf and sample: the order in which the branches were hung."""
-        done = iter(Completion(tuple(b.tokens), tuple(b.logps), b.finished) for b in self.branches)
+        done = iter(Completion(tuple(b.tokens), tuple(b.logps), b.finished, tuple(b.watched)) for b in self.branches)
         return [[[next(done) for _ in range(self.n)] for _ in tree.leaves] for tree in self.trees]

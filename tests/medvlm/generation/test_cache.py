@@ -11,6 +11,7 @@ from transformers import AutoConfig, AutoModelForCausalLM, DynamicCache
 
 from medvlm.generation import sampling
 from medvlm.generation.cache import RowCache
+from medvlm.generation.draws import pick
 from medvlm.generation.sampling import sample
 from medvlm.tree import Tree
 
@@ -90,4 +91,4 @@ def test_the_smallest_and_the_largest_random_number_hit_words_that_have_a_chance
 ) -> None:
     chances = torch.tensor([[0.0, 0.25, 0.0, 0.75, 0.0]]).repeat(4, 1)
     monkeypatch.setattr(torch, "rand", Fixed(0.0, 0.2499, 0.25, 1 - 2**-53))
-    assert sampling._pick(chances, None)[:, 0].tolist() == [1, 1, 3, 3]
+    assert pick(chances, None)[:, 0].tolist() == [1, 1, 3, 3]
