@@ -20,6 +20,7 @@ from medvlm.study import SampleError
 
 ACCURACY = "accuracy"
 FINDING_F1 = "rule_chexpert_f1, mean over reports"
+_ALIKE = ("prompt", "parser", "split", "fingerprint")
 _SHOWN = 5
 
 
@@ -111,11 +112,11 @@ def load_run(path: Path | str) -> Run:
 
 
 def _parts(header: str) -> dict[str, str]:
-    """What must be equal in two runs: protocol, prompt, parser and split."""
+    """What must be equal in two runs: protocol, its fingerprint, prompt, parser and split."""
     first, *rest = header.split(" | ")
     parts = {"protocol": first} if first else {}
     named = (part.partition(" ") for part in rest)
-    return parts | {name: value for name, _, value in named if name in ("prompt", "parser", "split")}
+    return parts | {name: value.partition(" ")[0] for name, _, value in named if name in _ALIKE}
 
 
 def compare_runs(
@@ -233,7 +234,7 @@ def _check_headers(first: Run, second: Run, *, common: bool) -> list[str]:
     """Refuse runs by other protocols; what cannot be known is noted."""
     if unknown := [run.name for run in (first, second) if not run.header]:
         return [f"no score.json lies beside {' and '.join(unknown)}: that the protocol is the same was not checked"]
-    names = [name for name in ("protocol", "prompt", "parser", "split") if not (common and name == "split")]
+    names = [name for name in ("protocol", *_ALIKE) if not (common and name == "split")]
     differ = [
         f"{name} {first.header.get(name, 'none')} and {second.header.get(name, 'none')}"
         for name in names

@@ -36,6 +36,7 @@ class Settings:
         image: ``real`` images, ``blank`` ones (zeros after normalisation), or those of other groups (``shuffled``).
         model_key: Name of the weights; None computes `weights_hash`.
         seed: Seed of the shuffling and of the intervals.
+        unusable: Records of the split that its loader left out as unusable, of which the header speaks.
     """
 
     batch: int = 16
@@ -44,6 +45,7 @@ class Settings:
     image: ImageMode = "real"
     model_key: str | None = None
     seed: int = 0
+    unusable: int = 0
 
 
 class Examination:
@@ -61,7 +63,7 @@ class Examination:
 
     Raises:
         ValueError: If there are no samples, two have one id, or images cannot be shuffled.
-        SampleError: If an answer is a pseudo-label.
+        SampleError: If an answer is a pseudo-label, or the protocol does not ask questions of a kind.
     """
 
     def __init__(
@@ -74,6 +76,7 @@ class Examination:
         settings: Settings,
     ) -> None:
         _check(samples)
+        samples = [protocol.ask(sample) for sample in samples]
         self.engine, self.samples, self.pixels, self.protocol = engine, samples, pixels, protocol
         self.path, self.settings = Path(path), settings
         self.key = run_key(
@@ -177,9 +180,10 @@ class Examination:
         """Score all answers, once every batch was answered."""
         settings, protocol = self.settings, self.protocol
         decoding = f"greedy, at most {settings.max_new_tokens} tokens"
-        header = f"{protocol.header(self.samples)} | {decoding} | image: {settings.image} | run {self.key}"
+        asked = protocol.header(self.samples, unusable=settings.unusable)
+        header = f"{asked} | {decoding} | image: {settings.image} | run {self.key}"
         score = score_records(self.latest(), protocol, header=header, seed=settings.seed)
-        return replace(score, notes=(*protocol.notes(self.samples), *score.notes))
+        return replace(score, notes=(*protocol.notes(self.samples, unusable=settings.unusable), *score.notes))
 
     def _load(self, group: list[Sample]) -> Ask | tuple[list[Sample], str]:
         """An ask for a group, or its samples and why their images cannot be read."""

@@ -76,6 +76,14 @@ class SplitCheck:
         """The known splits of that name in words."""
         return ", ".join(f"{known.count} ({known.what})" for known in self.candidates)
 
+    def to_json(self) -> dict[str, str | int]:
+        """The same for a program, as it stands in ``score.json``."""
+        facts: dict[str, str | int] = {"state": self.state, "hash": self.hash, "count": self.found}
+        if self.known is not None:
+            expected = {"published": self.known.count, "published_hash": self.known.hash}
+            return facts | {"what": self.known.what} | expected | {"unusable": self.unusable}
+        return facts | ({"published": self.published()} if self.candidates else {})
+
     def notes(self) -> tuple[str, ...]:
         """What a reader of the score must know."""
         if self.state == "other count":

@@ -119,7 +119,7 @@ class Protocol:
         return (
             f"{self.name} v{self.version}{own} | prompt {self.prompt_hash} | parser v{PARSER_VERSION} | "
             f"split {self.check_split(samples, unusable=unusable).to_text()} | n={len(samples)} ({', '.join(kinds)}) | "
-            f"clusters by {self.cluster} | protocol {self.fingerprint}"
+            f"clusters by {self.cluster} | fingerprint {self.fingerprint}"
         )
 
     def notes(self, samples: Sequence[Sample], *, unusable: int = 0) -> tuple[str, ...]:
@@ -140,29 +140,6 @@ class Protocol:
         if unknown := sorted(spoken - (set(self.translations) or {"en"})):
             notes += (f"{self.name} has no prompts in {', '.join(unknown)}; these questions have those of the others",)
         return notes
-
-    def provenance(self, samples: Sequence[Sample], *, unusable: int = 0) -> dict[str, Any]:
-        """The same facts for a program, as they stand in ``score.json``.
-
-        Args:
-            samples: What was asked.
-            unusable: Records that the loader left out.
-        """
-        check = self.check_split(samples, unusable=unusable)
-        split = {"state": check.state, "hash": check.hash, "count": check.found, "unusable": check.unusable}
-        if check.known is not None:
-            split |= {"what": check.known.what, "published": check.known.count, "published_hash": check.known.hash}
-        return {
-            "protocol": self.name,
-            "version": self.version,
-            "fingerprint": self.fingerprint,
-            "own": self.own,
-            "prompt": self.prompt_hash,
-            "parser": PARSER_VERSION,
-            "aggregation": self.aggregation,
-            "cluster": self.cluster,
-            "split": split,
-        }
 
     def cluster_of(self, sample: Sample) -> str:
         """The name of what is resampled together with this sample: its group, or its images where it has none.
