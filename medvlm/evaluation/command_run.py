@@ -43,7 +43,7 @@ def run_predictions(options: argparse.Namespace) -> str:
         baseline = majority_records(load("train"), samples, protocol)
         score = compare(score, records, {"majority": baseline}, seed=options.seed)
     score = add_modes(score, options.compat, samples, records, protocol=protocol.name, seed=options.seed)
-    write_scored(options.out, score, records)
+    write_scored(options.out, score, records, samples, name=options.predictions.stem)
     return f"{score.to_text()}\n{report.summary()}\nrecords: {options.out}"
 
 
@@ -52,10 +52,11 @@ def run(options: argparse.Namespace) -> str:
     from medvlm.datamodules.cache import PixelCache
     from medvlm.datamodules.sets import LoadReport, load_set
     from medvlm.evaluation.compat import add_modes
-    from medvlm.evaluation.predictions import write_score
+    from medvlm.evaluation.outputs import write_score
     from medvlm.evaluation.protocols import get_protocol
     from medvlm.evaluation.records import read_records
     from medvlm.evaluation.runner import evaluate_with_baselines, plain_loop
+    from medvlm.evaluation.score_page import MOST_EXAMPLES
     from medvlm.generation.engine import Engine
     from medvlm.identity import identify
     from medvlm.models import load_vlm
@@ -83,13 +84,15 @@ def run(options: argparse.Namespace) -> str:
         batch=options.batch,
         max_new_tokens=options.max_new_tokens,
         loop=partial(plain_loop, progress=not options.quiet),
+        name=folder.name,
+        page_images=MOST_EXAMPLES,
     )
     if options.compat:
         latest = {record.id: record for record in read_records(options.out / "real.jsonl")}
         asked = samples[: options.limit]
         records = [latest[sample.id] for sample in asked]
         score = add_modes(score, options.compat, asked, records, protocol=protocol.name, seed=options.seed)
-        write_score(options.out, score)
+        write_score(options.out, score, records, asked, name=folder.name, seed=options.seed)
     return f"{score.to_text()}\n{report.summary()}\nrecords: {options.out}"
 
 

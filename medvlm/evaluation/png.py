@@ -27,6 +27,15 @@ def png(pixels: NDArray[Any]) -> str:
         raise ValueError(f"an image to be shown has shape {array.shape}; expected (H, W), (3, H, W) or (H, W, 3)")
     if array.dtype != np.uint8:
         array = (np.clip(np.nan_to_num(array.astype(np.float64)), 0, 1) * 255).round().astype(np.uint8)
+    return data_uri(Picture.fromarray(array))
+
+
+def data_uri(picture: Picture.Image) -> str:
+    """A picture as a data URI, a palette kept.
+
+    Args:
+        picture: Gray, of a palette or in colours.
+    """
     buffer = io.BytesIO()
-    Picture.fromarray(array).save(buffer, format="PNG", optimize=True)
+    picture.save(buffer, format="PNG", optimize=True)
     return "data:image/png;base64," + base64.b64encode(buffer.getvalue()).decode()

@@ -11,7 +11,9 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from medvlm.evaluation.outputs import write_score
 from medvlm.evaluation.protocols import Protocol
+from medvlm.evaluation.provenance import provenance
 from medvlm.evaluation.records import Record, grade
 from medvlm.evaluation.scoring import Score, score_records
 from medvlm.files import write_whole
@@ -162,31 +164,25 @@ def score_predictions(
     records = predicted_records(samples, predictions, protocol, run=run)
     header = f"{protocol.header(samples)} | predictions: {source} | run {run}"
     score = score_records(records, protocol, header=header, seed=seed)
+    score = replace(score, provenance=provenance(header, seed=seed))
     return replace(score, notes=(*protocol.notes(samples), *_unanswered(records), *score.notes)), records
 
 
-def write_scored(folder: Path, score: Score, records: Iterable[Record]) -> None:
-    """Leave ``real.jsonl``, ``score.json`` and ``score.txt`` in a folder, as a run does.
+def write_scored(
+    folder: Path, score: Score, records: Sequence[Record], samples: Iterable[Sample] = (), *, name: str = ""
+) -> None:
+    """Leave ``real.jsonl`` and what `write_score` writes in a folder, as a run does.
 
     Args:
         folder: Where; made if absent.
         score: The score.
         records: One a question.
+        samples: The questions, whose images the page shows; none shows none.
+        name: What the predictions are called.
     """
     folder.mkdir(parents=True, exist_ok=True)
     write_whole(folder / "real.jsonl", b"".join(record.to_line() for record in records))
-    write_score(folder, score)
-
-
-def write_score(folder: Path, score: Score) -> None:
-    """Leave ``score.json`` and ``score.txt`` in a folder.
-
-    Args:
-        folder: Where; it is there.
-        score: The score.
-    """
-    write_whole(folder / "score.json", json.dumps(score.to_json(), indent=1, ensure_ascii=False))
-    write_whole(folder / "score.txt", score.to_text())
+    write_score(folder, score, records, samples, name=name)
 
 
 def _unanswered(records: Sequence[Record]) -> list[str]:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import json
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -16,7 +15,9 @@ from torch import Tensor
 from medvlm.evaluation.answerer import Answerer, weights_hash
 from medvlm.evaluation.baselines import majority_records
 from medvlm.evaluation.examination import Examination, Settings
+from medvlm.evaluation.outputs import write_score
 from medvlm.evaluation.protocols import Protocol as ScoringProtocol
+from medvlm.evaluation.provenance import provenance
 from medvlm.evaluation.records import Record
 from medvlm.evaluation.scoring import Score, compare
 from medvlm.evaluation.showing import ImageMode
@@ -95,6 +96,8 @@ def evaluate_with_baselines(
     baselines: Sequence[str] = BASELINES,
     train: Sequence[Sample] = (),
     loop: Loop = plain_loop,
+    name: str = "",
+    page_images: int = 12,
     **settings: Any,
 ) -> Score:
     """Evaluate on the real images and on what must do worse; the score and all records are left in a folder.
@@ -104,10 +107,12 @@ def evaluate_with_baselines(
         samples: Questions with unique ids.
         pixels: Prepared pixels of an image reference.
         protocol: How answers are scored.
-        folder: Where ``real.jsonl``, ``blank.jsonl``, ..., ``score.json`` and ``score.txt`` are written.
+        folder: Where ``real.jsonl``, ``blank.jsonl``, ... and what `write_score` leaves are written.
         baselines: Any of ``majority``, ``blank`` and ``shuffled``.
         train: Training samples, for ``majority``.
         loop: Runs the batches.
+        name: What the model is called on the page.
+        page_images: Most images on the page; each is read once more.
         settings: Fields of `medvlm.evaluation.examination.Settings`.
 
     Raises:
@@ -122,19 +127,19 @@ def evaluate_with_baselines(
     chosen = Settings(**settings)
     score, real = _examine(engine, samples, pixels, protocol, folder / "real.jsonl", loop, chosen)
     others: dict[str, Sequence[Record]] = {}
-    for name in baselines:
-        path = folder / f"{name}.jsonl"
-        if name == "majority":
-            others[name] = majority_records(train, samples, protocol)
+    for other in baselines:
+        path = folder / f"{other}.jsonl"
+        if other == "majority":
+            others[other] = majority_records(train, samples, protocol)
             if is_first():
-                write_whole(path, b"".join(record.to_line() for record in others[name]))
+                write_whole(path, b"".join(record.to_line() for record in others[other]))
             continue
-        mode: ImageMode = "blank" if name == "blank" else "shuffled"
-        _, others[name] = _examine(engine, samples, pixels, protocol, path, loop, replace(chosen, image=mode))
+        mode: ImageMode = "blank" if other == "blank" else "shuffled"
+        _, others[other] = _examine(engine, samples, pixels, protocol, path, loop, replace(chosen, image=mode))
     score = compare(score, real, others, seed=chosen.seed)
+    score = replace(score, provenance=provenance(score.header, weights=chosen.model_key or "", seed=chosen.seed))
     if is_first():
-        write_whole(folder / "score.json", json.dumps(score.to_json(), indent=1, ensure_ascii=False))
-        write_whole(folder / "score.txt", score.to_text())
+        write_score(folder, score, real, samples, name=name, images=page_images, seed=chosen.seed)
     return score
 
 

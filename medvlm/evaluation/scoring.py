@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass, field, replace
 from functools import partial
 from typing import Any
 
@@ -63,6 +63,7 @@ class Score:
         comparisons: Baselines on the same questions.
         notes: What a reader must know.
         sections: Further tables: calibration, subgroups and the like.
+        provenance: What it was made of, by name: protocol, weights, decoding, versions; empty where nobody said.
     """
 
     header: str
@@ -76,6 +77,7 @@ class Score:
     comparisons: tuple[Comparison, ...] = ()
     notes: tuple[str, ...] = ()
     sections: tuple[Section, ...] = ()
+    provenance: Mapping[str, str] = field(default_factory=dict)
 
     def to_json(self) -> dict[str, Any]:
         """The score as JSON values; what is not a number is null."""
