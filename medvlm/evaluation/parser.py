@@ -11,13 +11,14 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import get_args
 
+from medvlm.evaluation.boxes import count_hits, read_box_list, read_boxes
 from medvlm.evaluation.choice import option_letter, read_choice
-from medvlm.evaluation.metrics import box_iou
 from medvlm.evaluation.text import bare, clean, is_refusal, normalise, polarity
 from medvlm.evaluation.values import Verdict, read_box, read_number, read_polarity, same_number, to_box
 from medvlm.study import AnswerKind, Sample, SampleError
 
 UNPARSED = "unparsed"
+BOXES = "boxes"
 MIN_IOU = 0.5
 
 _THOUGHT = re.compile(r"<think>(?:(?!<think>).)*?</think>", re.IGNORECASE | re.DOTALL)
@@ -46,13 +47,14 @@ class Parsed:
     reason: str = ""
 
 
-def parse_answer(text: str, kind: AnswerKind | str, options: Sequence[str] = ()) -> Parsed:
+def parse_answer(text: str, kind: AnswerKind | str, options: Sequence[str] = (), *, several: bool = False) -> Parsed:
     """Read the answer of a kind from a model's text, without ever guessing one.
 
     Args:
         text: The completion.
         kind: ``choice``, ``closed``, ``open``, ``report``, ``box`` or ``number``.
         options: Option texts of a ``choice``, in order.
+        several: Whether a ``box`` answer may be any number of boxes, or none; else it is exactly one.
 
     Raises:
         ValueError: If the kind is none of the six.
@@ -65,18 +67,34 @@ def parse_answer(text: str, kind: AnswerKind | str, options: Sequence[str] = ())
     """
     if kind not in get_args(AnswerKind):
         raise ValueError(f"answer kind {kind!r} is unknown; expected one of {', '.join(get_args(AnswerKind))}")
+    form = BOXES if kind == "box" and several else str(kind)
     rest = _without_thoughts(_SPECIAL.sub("", clean(text)))
     declared, opened = _declared(rest)
     if not declared:
         if opened and kind in ("box", "number", "open"):
             return Parsed(None, UNPARSED, "the answer tag is never closed: the text may be cut off")
-        return _parsed(_read(_TAG.sub(" ", opened or rest).strip(), kind, options, declared=bool(opened)), "text")
-    verdicts = [(where, _read(_unwrap(block), kind, options, declared=True)) for where, block in declared]
+        return _parsed(_read(_TAG.sub(" ", opened or rest).strip(), form, options, declared=bool(opened)), "text")
+    verdicts = [(where, _read(_unwrap(block), form, options, declared=True)) for where, block in declared]
     values = {value if value is None or kind == "choice" else normalise(value) or value for _, (value, _) in verdicts}
     if len(values) > 1:
         return Parsed(None, UNPARSED, "the declared answers differ")
     where, verdict = verdicts[-1]
     return _parsed(verdict, where)
+
+
+def answer_text(text: str) -> str:
+    """What a text says in answer: the last declared answer, or else all that stands outside of thoughts.
+
+    Args:
+        text: The completion.
+
+    Examples:
+        >>> answer_text("<think>Small?</think><answer>3. Large effusion.</answer>")
+        '3. Large effusion.'
+    """
+    rest = _without_thoughts(_SPECIAL.sub("", clean(text)))
+    declared, opened = _declared(rest)
+    return _unwrap(declared[-1][1]) if declared else _TAG.sub(" ", opened or rest).strip()
 
 
 def _parsed(verdict: Verdict, where: str) -> Parsed:
@@ -130,7 +148,7 @@ def _read(text: str, kind: str, options: Sequence[str], *, declared: bool) -> Ve
         return read_choice(text, options)
     if is_refusal(text, report=kind == "report"):
         return None, "a refusal"
-    readers: Mapping[str, Callable[[str], Verdict]] = {"box": read_box, "number": read_number}
+    readers: Mapping[str, Callable[[str], Verdict]] = {"box": read_box, BOXES: read_box_list, "number": read_number}
     if kind in readers:
         return readers[kind](text)
     return _read_closed(text, declared) if kind == "closed" else _read_text(text)
@@ -154,6 +172,17 @@ def _read_text(text: str) -> Verdict:
     return (value, "text") if bare(value) else (None, "empty")
 
 
+def parse_for(sample: Sample, text: str) -> Parsed:
+    """`parse_answer` of a reply to a sample; any number of boxes is read where its answer is not exactly one.
+
+    Args:
+        sample: What was asked.
+        text: The completion.
+    """
+    several = sample.kind == "box" and to_box(sample.answer) is None
+    return parse_answer(text, sample.kind, sample.options, several=several)
+
+
 def reference_letter(sample: Sample) -> str:
     """The letter of a choice sample's reference answer.
 
@@ -175,8 +204,9 @@ def reference_letter(sample: Sample) -> str:
 def is_correct(parsed: Parsed, sample: Sample) -> bool:
     """Whether a parsed answer equals the reference, by the rule of the sample's kind.
 
-    A box is correct from an IoU of 0.5 on; a number as `same_number` says, with ``sample.extra["tolerance"]`` where
-    that is given; texts are compared after normalisation, and yes and no over languages.
+    A box is correct from an IoU of 0.5 on, several where each has one of its own and none is left over; a number as
+    `same_number` says, with ``sample.extra["tolerance"]`` where that is given; texts are compared after normalisation,
+    and yes and no over languages.
 
     Args:
         parsed: What `parse_answer` returned; unparsed is never correct.
@@ -198,10 +228,10 @@ def is_correct(parsed: Parsed, sample: Sample) -> bool:
 
 
 def _same_box(value: str, sample: Sample) -> bool:
-    given, wanted = to_box(value), to_box(sample.answer)
+    given, wanted = read_boxes(value), read_boxes(sample.answer)
     if wanted is None:
         raise SampleError(f"sample {sample.id!r}: answer {sample.answer!r} is no box x0 y0 x1 y1 in 0..1")
-    return given is not None and box_iou(given, wanted) >= MIN_IOU
+    return given is not None and len(given) == len(wanted) == count_hits(given, wanted, MIN_IOU)
 
 
 def _same_number(value: str, sample: Sample) -> bool:

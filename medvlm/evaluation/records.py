@@ -11,9 +11,9 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
-from medvlm.evaluation.metrics import box_iou, finding_counts, text_scores
-from medvlm.evaluation.parser import is_correct, parse_answer
-from medvlm.evaluation.values import to_box
+from medvlm.evaluation.boxes import box_scores, read_boxes
+from medvlm.evaluation.metrics import finding_counts, text_scores
+from medvlm.evaluation.parser import is_correct, parse_for
 from medvlm.study import Sample
 
 
@@ -106,7 +106,7 @@ def grade(
     Raises:
         SampleError: If the reference cannot be read.
     """
-    parsed = parse_answer(text, sample.kind, sample.options)
+    parsed = parse_for(sample, text)
     mean = sum(logps) / len(logps) if logps else math.nan
     logp = mean if math.isfinite(mean) else None
     return Record(
@@ -136,8 +136,7 @@ def _scores(sample: Sample, value: str | None) -> dict[str, float]:
     if sample.kind == "open":
         return dict(text_scores(value or "", sample.answer))
     if sample.kind == "box":
-        given, wanted = to_box(value or ""), to_box(sample.answer)
-        return {"iou": box_iou(given, wanted) if given and wanted else 0.0}
+        return {"iou": box_scores(read_boxes(value or ""), read_boxes(sample.answer) or []).iou}
     if sample.kind == "report":
         counts = finding_counts(value or "", sample.answer).values()
         return dict(zip(("hits", "extra", "missed"), map(float, map(sum, zip(*counts, strict=True))), strict=True))

@@ -8,7 +8,7 @@ from typing import Any
 
 from medvlm.evaluation.choice import option_letter
 from medvlm.evaluation.metrics import token_f1
-from medvlm.evaluation.parser import Parsed, is_correct, parse_answer, reference_letter
+from medvlm.evaluation.parser import Parsed, is_correct, parse_answer, parse_for, reference_letter
 from medvlm.evaluation.text import normalise, polarity
 from medvlm.evaluation.values import same_number
 from medvlm.study import AnswerKind, Sample
@@ -35,7 +35,7 @@ def accuracy_reward(
             rewards.append(None)
             continue
         sample = Sample("", (), "", reference, form, choices, extra=more)
-        rewards.append(1.0 if is_correct(parse_answer(text, form, choices), sample) else 0.0)
+        rewards.append(1.0 if is_correct(parse_for(sample, text), sample) else 0.0)
     return rewards
 
 
