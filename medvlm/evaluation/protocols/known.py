@@ -80,7 +80,7 @@ class SplitCheck:
         """The same for a program, as it stands in ``score.json``."""
         facts: dict[str, str | int] = {"state": self.state, "hash": self.hash, "count": self.found}
         if self.known is not None:
-            expected = {"published": self.known.count, "published_hash": self.known.hash}
+            expected: dict[str, str | int] = {"published": self.known.count, "published_hash": self.known.hash}
             return facts | {"what": self.known.what} | expected | {"unusable": self.unusable}
         return facts | ({"published": self.published()} if self.candidates else {})
 
