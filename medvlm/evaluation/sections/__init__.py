@@ -7,6 +7,7 @@ from collections.abc import Callable, Sequence
 from medvlm.evaluation.protocols import Protocol
 from medvlm.evaluation.records import Record
 from medvlm.evaluation.sections.calibration import calibration, reliability
+from medvlm.evaluation.sections.grounding import grounding
 from medvlm.evaluation.sections.positions import positions
 from medvlm.evaluation.sections.section import Section
 from medvlm.evaluation.sections.selective import selective
@@ -15,7 +16,7 @@ from medvlm.evaluation.sections.subgroups import subgroups
 SectionMaker = Callable[[Sequence[Record], Protocol, int], Section | None]
 """Makes a section of the records, the protocol and a seed; None where these records give it nothing to say."""
 
-SECTIONS: tuple[SectionMaker, ...] = (calibration, reliability, selective, positions, subgroups)
+SECTIONS: tuple[SectionMaker, ...] = (calibration, reliability, selective, positions, subgroups, grounding)
 
 
 def make_sections(records: Sequence[Record], protocol: Protocol, *, seed: int = 0) -> tuple[Section, ...]:
