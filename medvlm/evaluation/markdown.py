@@ -35,33 +35,34 @@ def score_markdown(score: Score, name: str = "") -> str:
     return "\n\n".join(parts) + "\n"
 
 
-def table(columns: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
-    """A table whose first column is words and whose others are aligned to the right.
+def table(columns: Sequence[str], rows: Iterable[Sequence[str]], *, words: int = 1) -> str:
+    r"""A table whose first columns are words and whose others are aligned to the right.
 
     Args:
         columns: Names of the columns.
         rows: Cells as text, escaped here.
+        words: How many columns are words.
 
     Examples:
         >>> print(table(["part", "n"], [["a|b", "2"]]))
         | part | n |
         | :--- | ---: |
-        | a\\|b | 2 |
+        | a\|b | 2 |
     """
     lines = [[escape(cell) for cell in row] for row in (columns, *rows)]
-    lines.insert(1, [":---", *["---:"] * (len(columns) - 1)])
+    lines.insert(1, [*[":---"] * words, *["---:"] * (len(columns) - words)])
     return "\n".join(f"| {' | '.join(line)} |" for line in lines)
 
 
 def escape(text: str) -> str:
-    """Words on one line that Markdown and HTML show as they are.
+    r"""Words on one line that Markdown and HTML show as they are.
 
     Args:
         text: Any text.
 
     Examples:
         >>> escape("a_b <b>|x|")
-        'a\\\\_b &lt;b>\\\\|x\\\\|'
+        'a\\_b &lt;b>\\|x\\|'
     """
     plain = " ".join(text.split()).replace("&", "&amp;").replace("<", "&lt;")
     return re.sub(r"([\\`*_\[\]|#~])", r"\\\1", plain)
@@ -124,6 +125,7 @@ def _rows(score: Score) -> Iterator[str]:
             )
             for row in score.rows[:MOST_ROWS]
         ),
+        words=2,
     )
     if len(score.rows) > MOST_ROWS:
         yield f"{len(score.rows) - MOST_ROWS} more rows are in `score.json`."
@@ -153,6 +155,6 @@ def _section(section: Section) -> Iterator[str]:
 def _provenance(score: Score) -> Iterator[str]:
     if fields := score.provenance:
         yield "## Provenance"
-        yield table(("field", "value"), fields.items())
+        yield table(("field", "value"), fields.items(), words=2)
     if score.header:
         yield f"Header: {escape(score.header)}"

@@ -17,6 +17,7 @@ _NAMED = {
     "parser": "parser",
     "split": "split hash",
     "run": "run key",
+    "fingerprint": "fingerprint",
     "clusters by": "resampled by",
     "image:": "images shown",
     "predictions:": "predictions",
