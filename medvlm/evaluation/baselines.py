@@ -1,4 +1,4 @@
-"""What can be scored without looking: the most frequent training answer to the same question."""
+"""What can be scored without looking: the most frequent training answer to the same question, the usual letter."""
 
 from __future__ import annotations
 
@@ -15,6 +15,7 @@ from medvlm.evaluation.values import to_box
 from medvlm.study import Sample
 
 MAJORITY = "majority"
+POSITION = "position"
 
 
 class Majority:
@@ -67,6 +68,28 @@ def majority_records(train: Iterable[Sample], test: Sequence[Sample], protocol: 
     majority = Majority(train)
     return [
         grade(sample, majority.answer(sample), run=MAJORITY, cluster=protocol.cluster_of(sample)) for sample in test
+    ]
+
+
+def position_records(train: Iterable[Sample], test: Sequence[Sample], protocol: Protocol) -> list[Record]:
+    """The records of the best constant letter: the one that is most often right in training, among those offered.
+
+    Args:
+        train: Training samples; only choices count. The first letter wins a tie.
+        test: Samples to answer, of which only choices are.
+        protocol: Names the clusters.
+    """
+    letters = Counter(reference_letter(sample) for sample in train if sample.kind == "choice")
+    ranked = sorted(letters, key=lambda letter: (-letters[letter], letter))
+    return [
+        grade(
+            sample,
+            next((letter for letter in ranked if letter in ascii_uppercase[: len(sample.options)]), ""),
+            run=POSITION,
+            cluster=protocol.cluster_of(sample),
+        )
+        for sample in test
+        if sample.kind == "choice"
     ]
 
 

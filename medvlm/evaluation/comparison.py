@@ -13,13 +13,12 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from medvlm.evaluation.contrasts import ACCURACY, FINDING_F1, value_of
 from medvlm.evaluation.records import Record, read_records
 from medvlm.evaluation.significance import detectable_difference, holm, mcnemar_exact
 from medvlm.evaluation.statistics import Difference, paired_difference
 from medvlm.study import SampleError
 
-ACCURACY = "accuracy"
-FINDING_F1 = "rule_chexpert_f1, mean over reports"
 _ALIKE = ("prompt", "parser", "split", "fingerprint")
 _SHOWN = 5
 
@@ -157,7 +156,7 @@ def _compare(first: Run, second: Run, metric: str | None, *, common: bool, seed:
     pairs, notes = _pairs(first, second, common=common)
     graded = [pair for pair in pairs if pair[0].correct is not None and pair[1].correct is not None]
     metric = metric or (ACCURACY if graded else FINDING_F1)
-    values = [(a, b) for a, b in ((_value(x, metric), _value(y, metric)) for x, y in pairs)]
+    values = [(a, b) for a, b in ((value_of(x, metric), value_of(y, metric)) for x, y in pairs)]
     kept = [
         (pair[0].cluster, a, b) for pair, (a, b) in zip(pairs, values, strict=True) if a is not None and b is not None
     ]
@@ -182,21 +181,6 @@ def _compare(first: Run, second: Run, metric: str | None, *, common: bool, seed:
         detectable_difference([a - b for _, a, b in kept], clusters),
         tuple(notes),
     )
-
-
-def _value(record: Record, metric: str) -> float | None:
-    if metric == ACCURACY:
-        return None if record.correct is None else float(record.correct)
-    if metric == FINDING_F1:
-        if "hits" not in record.scores:
-            return None
-        wrong = record.scores["extra"] + record.scores["missed"]
-        return (
-            1.0
-            if not record.scores["hits"] + wrong
-            else 2 * record.scores["hits"] / (2 * record.scores["hits"] + wrong)
-        )
-    return record.scores.get(metric)
 
 
 def _pairs(first: Run, second: Run, *, common: bool) -> tuple[list[tuple[Record, Record]], list[str]]:

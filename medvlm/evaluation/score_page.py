@@ -9,6 +9,7 @@ from jinja2 import Environment, StrictUndefined
 
 from medvlm.evaluation.charts import whisker_span
 from medvlm.evaluation.compat import MODES
+from medvlm.evaluation.contrasts import Comparison
 from medvlm.evaluation.markdown import BANNER, interval_text
 from medvlm.evaluation.records import Record
 from medvlm.evaluation.score_cards import example_view
@@ -16,7 +17,7 @@ from medvlm.evaluation.score_charts import BOTTOM, HEIGHT, LEFT, RIGHT, TOP, WID
 from medvlm.evaluation.score_examples import make_card, pick, shorten
 from medvlm.evaluation.score_images import show_images
 from medvlm.evaluation.score_page_template import TEMPLATE
-from medvlm.evaluation.scoring import Comparison, Row, Score
+from medvlm.evaluation.scoring import Row, Score
 from medvlm.evaluation.sections.section import Section, cell_text
 from medvlm.evaluation.significance import holm
 from medvlm.evaluation.statistics import Interval

@@ -9,13 +9,14 @@ from dataclasses import asdict, dataclass, field, replace
 from functools import partial
 from typing import Any
 
+from medvlm.evaluation.contrasts import Comparison, contrast, in_words
 from medvlm.evaluation.metrics import Metric, finding_f1, hallucinated_findings
 from medvlm.evaluation.protocols import Protocol
 from medvlm.evaluation.records import Record
 from medvlm.evaluation.report_metrics import plain_metrics
 from medvlm.evaluation.sections import make_sections
 from medvlm.evaluation.sections.section import Section
-from medvlm.evaluation.statistics import Difference, Interval, mean_interval, paired_difference, ratio_interval
+from medvlm.evaluation.statistics import Interval, mean_interval, ratio_interval
 from medvlm.evaluation.tables import score_text
 
 _PER_KIND: Mapping[str, tuple[str, ...]] = {"open": ("token_f1", "token_recall"), "box": ("iou",)}
@@ -28,23 +29,6 @@ class Row:
     part: str
     metric: str
     interval: Interval
-
-
-@dataclass(frozen=True, slots=True)
-class Comparison:
-    """A baseline on the same questions.
-
-    Attributes:
-        name: ``majority``, ``blank``, ``shuffled`` or another.
-        accuracy: Its accuracy.
-        difference: Accuracy of the model minus that of the baseline, paired.
-        changed: Share of questions to which the baseline gives another answer than the model.
-    """
-
-    name: str
-    accuracy: Interval
-    difference: Difference
-    changed: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -136,7 +120,7 @@ def score_records(records: Sequence[Record], protocol: Protocol, *, header: str 
 
 
 def compare(score: Score, records: Sequence[Record], others: Mapping[str, Sequence[Record]], *, seed: int = 0) -> Score:
-    """The score with baselines beside it, paired question by question.
+    """The score with baselines beside it, paired question by question, and in its notes what they say.
 
     Args:
         score: The score of the records.
@@ -147,25 +131,9 @@ def compare(score: Score, records: Sequence[Record], others: Mapping[str, Sequen
     Raises:
         ValueError: If a baseline has other questions.
     """
-    comparisons = []
-    for name, baseline in others.items():
-        theirs = {record.id: record for record in baseline}
-        if theirs.keys() != {record.id for record in records}:
-            raise ValueError(f"baseline {name!r} and the model were not asked the same questions; ask both all of them")
-        pairs = [(record, theirs[record.id]) for record in records if record.correct is not None]
-        if not pairs:
-            continue
-        ours, right = ([float(bool(pair[side].correct)) for pair in pairs] for side in (0, 1))
-        clusters = [record.cluster for record, _ in pairs]
-        comparisons.append(
-            Comparison(
-                name,
-                mean_interval(right, clusters, seed=seed),
-                paired_difference(ours, right, clusters, seed=seed),
-                sum(record.value != other.value for record, other in pairs) / len(pairs),
-            )
-        )
-    return replace(score, comparisons=tuple(comparisons))
+    findings = any(row.metric.startswith("rule_chexpert") for row in score.rows)
+    comparisons = contrast(records, others, findings=findings, seed=seed)
+    return replace(score, comparisons=comparisons, notes=(*score.notes, *in_words(comparisons)))
 
 
 def _accuracy(records: Sequence[Record], seed: int) -> Interval:

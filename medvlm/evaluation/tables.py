@@ -67,8 +67,11 @@ def _rows(score: Score) -> Iterator[list[str]]:
     for metric in score.corpus:
         yield ["report", metric.name, f"{metric.value:.3f}", "", str(metric.n), ""]
     for other in score.comparisons:
-        changed = f"p={other.difference.p:.4f}, {other.changed:.0%} of answers change"
-        yield [f"baseline: {other.name}", "accuracy", *_cells(other.accuracy)]
+        p = f"p={other.difference.p:.4f}"
+        if other.p_holm is not None and len(score.comparisons) > 1:
+            p += f" ({other.p_holm:.4f} after Holm)"
+        changed = f"{p}, {other.changed:.0%} of answers change"
+        yield [f"baseline: {other.name}", other.metric, *_cells(other.accuracy)]
         yield [f"  model - {other.name}", changed, *_cells(other.difference, sign="+")]
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from medvlm.evaluation.baselines import Majority, majority_records
+from medvlm.evaluation.baselines import Majority, majority_records, position_records
 from medvlm.evaluation.protocols import Protocol
 from medvlm.study import AnswerKind, Sample
 
@@ -56,3 +56,18 @@ def test_what_training_never_had_is_unparsed() -> None:
 def test_the_records_are_scored_like_those_of_a_model() -> None:
     found = majority_records(TRAIN, [sample("Any effusion?", "no"), sample("Any effusion?", "yes")], Protocol("own"))
     assert [record.correct for record in found] == [True, False]
+
+
+def test_the_usual_letter_of_training_is_given_where_it_is_offered() -> None:
+    train = [sample("Side?", answer, "choice", ("left", "right", "both")) for answer in ("both", "both", "right")]
+    test = [sample("Side?", "right", "choice", SIDES), sample("Side?", "both", "choice", (*SIDES, "both")), TRAIN[0]]
+    found = position_records([*train, *TRAIN], test, Protocol("own"))
+    assert [(record.value, record.correct) for record in found] == [("B", True), ("C", True)]
+
+
+def test_letters_that_are_as_frequent_go_to_the_first() -> None:
+    train = [sample("Side?", answer, "choice", SIDES) for answer in ("right", "left")]
+    (record,) = position_records(train, [sample("Side?", "left", "choice", SIDES)], Protocol("own"))
+    assert record.value == "A"
+    (empty,) = position_records([], [sample("Side?", "left", "choice", SIDES)], Protocol("own"))
+    assert (empty.value, empty.correct) == (None, False)

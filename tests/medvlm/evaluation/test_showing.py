@@ -60,3 +60,44 @@ def test_questions_of_an_image_stay_together_up_to_the_limit() -> None:
     assert [len(group) for group in group_by_images(samples, 2)] == [2, 2, 1, 1]
     with pytest.raises(ValueError, match="expected 1 or more"):
         group_by_images(samples, 0)
+
+
+def of_kind(name: str, volume: bool = False, modality: str | None = None, **categories: str) -> Sample:
+    image = ImageRef(Path(name), volume, modality=modality)
+    return Sample(name, (image,), "?", "yes", "closed", group=name, categories=categories)
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_a_wrong_image_is_of_another_modality_even_where_one_is_rare(seed: int) -> None:
+    samples = [of_kind(f"x{k}", modality="CT" if k % 10 else "MR", organ="lung") for k in range(40)]
+    kinds = {sample.images: sample.images[0].modality for sample in samples}
+    shown = shown_images(samples, "wrong", seed)
+    assert shown.keys() == kinds.keys()
+    assert all(kinds[key] != kinds[other] for key, other in shown.items())
+    assert shown == shown_images(samples[::-1], "wrong", seed)
+
+
+def test_body_part_and_view_tell_apart_what_has_one_modality() -> None:
+    organs = [of_kind(str(k), Modality="CT", location="Lung" if k < 3 else "Abdomen", view="AP") for k in range(6)]
+    views = [of_kind(str(k), modality="CR", view="PA" if k < 2 else "LATERAL") for k in range(6)]
+    for samples, split in ((organs, 3), (views, 2)):
+        shown = shown_images(samples, "wrong", 0)
+        assert all((int(key[0].path.name) < split) != (int(other[0].path.name) < split) for key, other in shown.items())
+
+
+@pytest.mark.parametrize(
+    ("samples", "message"),
+    [
+        (
+            [of_kind("a", modality="CR"), of_kind("b", modality="CR")],
+            "modality is cr; organ is not said of every image",
+        ),
+        ([of_kind("a", organ="CHEST"), of_kind("b", organ="chest")], "modality is not said.*organ is chest"),
+        ([of_kind("a", modality="CR"), of_kind("b", True, modality="CT")], "no image of another kind"),
+        ([of_kind("a", modality="CR"), of_kind("b", modality="unknown"), of_kind("c", organ="lung")], "not said"),
+        ([sample("text", "g")], "no question shows an image"),
+    ],
+)
+def test_no_other_kind_is_refused_with_the_reason(samples: list[Sample], message: str) -> None:
+    with pytest.raises(ValueError, match=message):
+        shown_images(samples, "wrong", 0)
