@@ -170,25 +170,57 @@ def same_number(given: str, wanted: str, tolerance: float | None = None) -> bool
         >>> same_number("4.5 cm", "45 mm"), same_number("3", "2"), same_number("45 %", "45 mm")
         (True, False, False)
     """
-    reference, value = _quantity(wanted), _quantity(given)
+    reference, value = quantity(wanted), quantity(given)
     if reference is None:
         raise ValueError(f"reference {wanted!r} holds no number; expected one such as '45 mm' or '2'")
-    if value is None:
+    target, target_unit = reference
+    number = None if value is None else in_unit(value, target_unit)
+    if number is None:
         return False
-    (number, unit), (target, target_unit) = value, reference
-    if unit and target_unit:
-        (kind, factor), (target_kind, target_factor) = _UNITS[unit], _UNITS[target_unit]
-        if kind != target_kind:
-            return False
-        number *= factor / target_factor
     if tolerance is None:
         tolerance = 0.05 * abs(target) if target_unit or not target.is_integer() else 0.0
     return abs(number - target) <= tolerance + 1e-9 * abs(target)
 
 
-def _quantity(text: str) -> tuple[float, str] | None:
-    """The number at the start of a text and its unit (empty without one)."""
+def quantity(text: str) -> tuple[float, str] | None:
+    """The number at the start of a text and its unit (empty without one).
+
+    Args:
+        text: What `read_number` gives, or a reference.
+
+    Examples:
+        >>> quantity("4.5 cm"), quantity("1,200"), quantity("large")
+        ((4.5, 'cm'), (1200.0, ''), None)
+    """
     match = _NUMBERS.match(clean(text))
     if not match:
         return None
     return float(match[0].replace(",", "")), _unit(clean(text)[match.end() :])
+
+
+def in_unit(value: tuple[float, str], unit: str) -> float | None:
+    """The number in another unit; as it is where either side has none, None where the units are of other quantities.
+
+    Args:
+        value: What `quantity` gives.
+        unit: Another unit that `quantity` gave.
+
+    Examples:
+        >>> in_unit((4.5, "cm"), "mm"), in_unit((4.5, ""), "mm"), in_unit((4.5, "cm"), "ml")
+        (45.0, 4.5, None)
+    """
+    number, own = value
+    if not own or not unit:
+        return number
+    (kind, factor), (other, target) = _UNITS[own], _UNITS[unit]
+    return number * (factor / target) if kind == other else None
+
+
+def same_quantity(unit: str, other: str) -> bool:
+    """Whether two units measure the same, as mm and cm do.
+
+    Args:
+        unit: A unit that `quantity` gave; empty for none.
+        other: Another.
+    """
+    return unit == other or bool(unit and other and _UNITS[unit][0] == _UNITS[other][0])
