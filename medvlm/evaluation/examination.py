@@ -183,7 +183,9 @@ class Examination:
         asked = protocol.header(self.samples, unusable=settings.unusable)
         header = f"{asked} | {decoding} | image: {settings.image} | run {self.key}"
         score = score_records(self.latest(), protocol, header=header, seed=settings.seed)
-        return replace(score, notes=(*protocol.notes(self.samples, unusable=settings.unusable), *score.notes))
+        notes = protocol.notes(self.samples, unusable=settings.unusable)
+        split = protocol.check_split(self.samples, unusable=settings.unusable).to_json()
+        return replace(score, notes=(*notes, *score.notes), split=split)
 
     def _load(self, group: list[Sample]) -> Ask | tuple[list[Sample], str]:
         """An ask for a group, or its samples and why their images cannot be read."""

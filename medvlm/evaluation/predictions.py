@@ -143,7 +143,13 @@ def predicted_records(
 
 
 def score_predictions(
-    samples: Sequence[Sample], predictions: Mapping[str, str], protocol: Protocol, *, source: str, seed: int = 0
+    samples: Sequence[Sample],
+    predictions: Mapping[str, str],
+    protocol: Protocol,
+    *,
+    source: str,
+    seed: int = 0,
+    unusable: int = 0,
 ) -> tuple[Score, list[Record]]:
     """Grade and score predictions as those of a run; empty and missing ones are wrong and are named in the notes.
 
@@ -153,6 +159,7 @@ def score_predictions(
         protocol: How answers are scored.
         source: What the header calls the predictions.
         seed: Seed of the intervals.
+        unusable: Records of the split that its loader left out as unusable.
 
     Raises:
         ValueError: If there are no samples.
@@ -162,10 +169,11 @@ def score_predictions(
         raise SampleError(f"{len(twice)} ids of the set occur more than once ({_some(twice)}); repair the set")
     run = _key(predictions, protocol)
     records = predicted_records(samples, predictions, protocol, run=run)
-    header = f"{protocol.header(samples)} | predictions: {source} | run {run}"
+    header = f"{protocol.header(samples, unusable=unusable)} | predictions: {source} | run {run}"
     score = score_records(records, protocol, header=header, seed=seed)
-    score = replace(score, provenance=provenance(header, seed=seed))
-    return replace(score, notes=(*protocol.notes(samples), *_unanswered(records), *score.notes)), records
+    split = protocol.check_split(samples, unusable=unusable).to_json()
+    notes = (*protocol.notes(samples, unusable=unusable), *_unanswered(records), *score.notes)
+    return replace(score, provenance=provenance(header, seed=seed), split=split, notes=notes), records
 
 
 def write_scored(

@@ -10,6 +10,7 @@ from functools import partial
 from typing import Any
 
 from medvlm.evaluation.contrasts import Comparison, contrast, in_words
+from medvlm.evaluation.macro import macro_accuracy
 from medvlm.evaluation.metrics import Metric, finding_f1, hallucinated_findings
 from medvlm.evaluation.protocols import Protocol
 from medvlm.evaluation.records import Record
@@ -48,6 +49,7 @@ class Score:
         notes: What a reader must know.
         sections: Further tables: calibration, subgroups and the like.
         provenance: What it was made of, by name: protocol, weights, decoding, versions; empty where nobody said.
+        split: Whether the questions are a released split, see `medvlm.evaluation.protocols.SplitCheck.to_json`.
     """
 
     header: str
@@ -62,6 +64,7 @@ class Score:
     notes: tuple[str, ...] = ()
     sections: tuple[Section, ...] = ()
     provenance: Mapping[str, str] = field(default_factory=dict)
+    split: Mapping[str, str | int] = field(default_factory=dict)
 
     def to_json(self) -> dict[str, Any]:
         """The score as JSON values; what is not a number is null."""
@@ -100,7 +103,8 @@ def score_records(records: Sequence[Record], protocol: Protocol, *, header: str 
     if not records:
         raise ValueError("no records to score; ask at least one question")
     answered = [record for record in records if record.correct is not None]
-    rows = _kind_rows(records, protocol, seed) + _category_rows(answered, protocol, seed)
+    rows = _kind_rows(records, protocol, seed) + _macro_rows(answered, protocol, seed)
+    rows += _category_rows(answered, protocol, seed)
     corpus, notes = _corpus(records, protocol)
     missing = [record for record in records if record.error]
     if missing:
@@ -180,6 +184,11 @@ def _hallucinated(records: Sequence[Record], seed: int) -> Interval:
     if not any(named):
         return mean_interval([0.0] * len(records), clusters, seed=seed)
     return ratio_interval(extra, named, clusters, seed=seed)
+
+
+def _macro_rows(records: Sequence[Record], protocol: Protocol, seed: int) -> list[Row]:
+    found = [(name, macro_accuracy(records, name, seed=seed)) for name in protocol.macro]
+    return [Row(f"mean over {name}", "accuracy", interval) for name, interval in found if interval]
 
 
 def _category_rows(records: Sequence[Record], protocol: Protocol, seed: int) -> list[Row]:
