@@ -30,6 +30,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         repair=arguments.repair,
         paths=arguments.paths,
         progress=not arguments.quiet,
+        forms=arguments.write,
     )
     print(
         f"{summary.done} reported, {summary.kept} there already, {summary.skipped} skipped, {summary.failed} failed: "
@@ -50,6 +51,13 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--limit", type=_positive, help="most studies reported now")
     parser.add_argument("--batch", type=_positive, default=8, help="studies answered together (default 8)")
     add_repair(parser)
+    parser.add_argument(
+        "--write",
+        nargs="+",
+        default=[],
+        metavar="FORM",
+        help="beside the JSON: html, pdf, sr, tid1500, encapsulated, capture, seg (DICOM), fhir, hl7",
+    )
     parser.add_argument("--paths", action="store_true", help="name files in studies.csv (paths may name patients)")
     parser.add_argument("--quiet", action="store_true", help="no progress bar")
     return parser

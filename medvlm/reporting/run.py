@@ -15,12 +15,13 @@ from medvlm.predictor import Predictor, load
 from medvlm.reporting.content import make_report, run_key
 from medvlm.reporting.find import Stray, Study, common_folder, find_studies, place_of
 from medvlm.reporting.journal import PATIENCE, Journal
+from medvlm.reporting.material import gather
 from medvlm.reporting.progress import progress_bar
 from medvlm.reporting.questions import samples_for
 from medvlm.reporting.reader import Ready, read_study
 from medvlm.reporting.records import Row, read_record, write_table
 from medvlm.reporting.started import started
-from medvlm.reporting.writers import Material, save_report
+from medvlm.reporting.writers import WRITERS, check_forms, save_report
 from medvlm.study import Repair
 
 R = TypeVar("R")
@@ -60,6 +61,7 @@ def write_reports(
     repair: Repair = False,
     paths: bool = False,
     progress: bool = False,
+    forms: Sequence[str] = (),
 ) -> Summary:
     """Report every study in a folder: one JSON each, and ``studies.csv`` of what was done, skipped and failed.
 
@@ -75,12 +77,15 @@ def write_reports(
         repair: Whether series with gaps or tilt are resampled (and marked so) instead of failing.
         paths: Whether the table says where each study lies; folders are often named after patients.
         progress: Whether a bar is shown.
+        forms: What is written beside the JSON: names of ``medvlm.reporting.writers.WRITERS``.
 
     Raises:
         FileNotFoundError: If ``studies`` does not exist.
         WeightsError: If the model cannot be used.
-        ValueError: If ``batch`` or ``limit`` is below 1.
+        ValueError: If ``batch`` or ``limit`` is below 1, or a form is unknown.
+        ImportError: If a form needs a package that is not installed.
     """
+    check_forms(forms)
     for name, value in (("batch", batch), ("limit", limit)):
         if value is not None and value < 1:
             raise ValueError(f"{name}={value}: expected 1 or more.")
@@ -89,7 +94,7 @@ def write_reports(
     found, strays = find_studies(roots, leave_out=folder)
     predictor = model if isinstance(model, Predictor) else load(model)
     folder.mkdir(parents=True, exist_ok=True)
-    run = _Run(predictor, folder, repair, common_folder(roots) if paths else None)
+    run = _Run(predictor, folder, repair, common_folder(roots) if paths else None, tuple(forms))
     run.note_strays(strays)
     todo = run.missing(found)[:limit]
     with progress_bar(len(todo), show=progress) as tick:
@@ -100,8 +105,10 @@ def write_reports(
 class _Run:
     """The state of one call."""
 
-    def __init__(self, predictor: Predictor, folder: Path, repair: Repair, root: Path | None) -> None:
-        self.predictor, self.folder, self.repair, self.root = predictor, folder, repair, root
+    def __init__(
+        self, predictor: Predictor, folder: Path, repair: Repair, root: Path | None, forms: tuple[str, ...]
+    ) -> None:
+        self.predictor, self.folder, self.repair, self.root, self.forms = predictor, folder, repair, root, forms
         self.rows: dict[str, Row] = {}
         self.done = self.kept = 0
         self.notices: list[str] = []
@@ -119,18 +126,23 @@ class _Run:
         todo, other, changed = [], 0, 0
         for study in studies:
             record = read_record(self.folder, study.id) or {}
-            if (record.get("run"), record.get("stamp")) == (self.key, study.stamp):
+            if (record.get("run"), record.get("stamp")) == (self.key, study.stamp) and self._has_forms(study):
                 self.kept += 1
                 self.rows[study.id] = replace(self._row(study), status="done", modality=record["images"][0]["modality"])
                 continue
             todo.append(study)
             other += bool(record) and record.get("run") != self.key
-            changed += record.get("run") == self.key
+            changed += record.get("run") == self.key and record.get("stamp") != study.stamp
         if other:
             self._notice(f"{other} report(s) are of another model or other settings: they are written again.")
         if changed:
             self._notice(f"{changed} study(s) changed since they were reported: they are reported again.")
         return todo
+
+    def _has_forms(self, study: Study) -> bool:
+        """Whether every form that is asked for is there, or cannot be of this study."""
+        wanted = [WRITERS[name] for name in self.forms if study.kind == "dicom" or not WRITERS[name].dicom]
+        return all((self.folder / f"{study.id}{one.suffix}").is_file() for one in wanted if not one.optional)
 
     def work(self, todo: Sequence[Study], batch: int, tick: Callable[[], None]) -> None:
         """Report all, those that were in hand when an earlier run died last and alone."""
@@ -171,7 +183,11 @@ class _Run:
     def _report(self, ready: Sequence[Ready], tick: Callable[[], None]) -> None:
         asks = [((one.shown,), samples_for((one.shown,))) for one in ready]
         for one, answers in zip(ready, self.predictor.answer(asks), strict=True):
-            save_report(self.folder, make_report(one, answers, self.key, self.created), Material())
+            report = make_report(one, answers, self.key, self.created)
+            recipes = self.predictor.processor.image_processor.intensity_recipes
+            dicom = one.study.kind == "dicom"
+            material = gather(one.chosen, report.current.key, recipes, self.forms, dicom=dicom)
+            save_report(self.folder, report, material, self.forms)
             self.done += 1
             row = self._row(one.study)
             self._settle(replace(row, status="done", modality=one.chosen.entries[0].modality), tick)

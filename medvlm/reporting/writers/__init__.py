@@ -9,7 +9,16 @@ from typing import TYPE_CHECKING
 
 from medvlm.files import write_whole
 from medvlm.reporting.report import StudyReport
+from medvlm.reporting.writers.encapsulated import write_encapsulated
+from medvlm.reporting.writers.fhir import write_fhir
+from medvlm.reporting.writers.hl7 import write_hl7
+from medvlm.reporting.writers.measured_sr import write_measured_sr
+from medvlm.reporting.writers.overlay import write_capture
+from medvlm.reporting.writers.page import write_html, write_pdf
 from medvlm.reporting.writers.plain import write_json
+from medvlm.reporting.writers.segmentation import write_segmentation
+from medvlm.reporting.writers.text_sr import write_text_sr
+from medvlm.study import need
 
 if TYPE_CHECKING:
     import numpy as np
@@ -42,19 +51,74 @@ class Writer:
         suffix: Of its file; the study's id stands before it.
         write: Makes the bytes of the file; None where this study gives none (a reason is in the report then).
         dicom: Whether it needs a study of DICOM files.
+        optional: Whether there are reports that give none.
+        needs: Package and extra that it needs besides the core's.
         about: In words.
     """
 
     suffix: str
     write: Callable[[StudyReport, Material], bytes | None]
     dicom: bool = False
+    optional: bool = False
+    needs: tuple[str, str] | None = None
     about: str = ""
 
 
+_PDF, _SR = ("weasyprint", "report"), ("highdicom", "pacs")
+
 WRITERS: Mapping[str, Writer] = {
     "json": Writer(".json", write_json, about="everything, by the published schema"),
+    "html": Writer(".html", write_html, about="one page that needs nothing else"),
+    "pdf": Writer(".pdf", write_pdf, needs=_PDF, about="the same page to print"),
+    "sr": Writer(
+        ".sr.dcm", write_text_sr, dicom=True, needs=_SR, about="DICOM Basic Text SR: the text, for any archive"
+    ),
+    "tid1500": Writer(
+        ".tid1500.dcm",
+        write_measured_sr,
+        dicom=True,
+        optional=True,
+        needs=_SR,
+        about="DICOM SR by TID 1500: findings, boxes, sizes",
+    ),
+    "encapsulated": Writer(".pdf.dcm", write_encapsulated, dicom=True, needs=_PDF, about="the PDF as a DICOM object"),
+    "capture": Writer(
+        ".sc.dcm",
+        write_capture,
+        dicom=True,
+        optional=True,
+        needs=_SR,
+        about="DICOM secondary capture: the key image with boxes",
+    ),
+    "seg": Writer(
+        ".seg.dcm",
+        write_segmentation,
+        dicom=True,
+        optional=True,
+        needs=_SR,
+        about="DICOM segmentation, where there are masks",
+    ),
+    "fhir": Writer(".fhir.json", write_fhir, about="FHIR R4B DiagnosticReport and ImagingStudy"),
+    "hl7": Writer(".hl7", write_hl7, about="HL7 v2.5 ORU^R01"),
 }
 """By name; JSON is always written, and last: where it is, all others are."""
+
+
+def check_forms(forms: Sequence[str]) -> None:
+    """Refuse forms that cannot be written here, before any study is read.
+
+    Args:
+        forms: Names of `WRITERS`.
+
+    Raises:
+        ValueError: If one is unknown.
+        ImportError: If its package is not installed; the message is the command to run.
+    """
+    if unknown := sorted(set(forms) - set(WRITERS)):
+        raise ValueError(f"forms {', '.join(unknown)} are unknown; expected some of {', '.join(WRITERS)}")
+    for name in forms:
+        if (package := WRITERS[name].needs) is not None:
+            need(*package)
 
 
 def save_report(folder: Path, report: StudyReport, material: Material, forms: Sequence[str] = ()) -> None:
@@ -69,8 +133,7 @@ def save_report(folder: Path, report: StudyReport, material: Material, forms: Se
     Raises:
         ValueError: If a form is unknown.
     """
-    if unknown := sorted(set(forms) - set(WRITERS)):
-        raise ValueError(f"forms {', '.join(unknown)} are unknown; expected some of {', '.join(WRITERS)}")
+    check_forms(forms)
     for name in [*(form for form in WRITERS if form in forms and form != "json"), "json"]:
         writer = WRITERS[name]
         if writer.dicom and not material.headers:

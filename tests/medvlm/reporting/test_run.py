@@ -16,6 +16,7 @@ import medvlm
 from medvlm.datamodules.phantoms.pyramid import write_pyramid
 from medvlm.predictor import Predictor, load
 from medvlm.reporting import Summary, write_reports
+from medvlm.reporting.writers import WRITERS
 
 pytestmark = pytest.mark.usefixtures("brief")
 
@@ -53,6 +54,28 @@ def test_each_study_gets_a_report_that_says_whence_it_comes(
         shown = {"sop_class": "1.2.840.10008.5.1.4.1.1.1.1", "uid": f"{uid}.1.{int(uid[-1]) + 1}"}
         assert record["images"][0]["instances"] == [shown]
     assert {row["status"] for row in table(tmp_path / "out")} == {"done"}
+
+
+def test_every_form_is_written_and_a_lost_one_again(predictor: Predictor, studies: Path, tmp_path: Path) -> None:
+    out, forms = tmp_path / "out", ["html", "pdf", "sr", "tid1500", "encapsulated", "capture", "seg", "fhir", "hl7"]
+    write_reports(studies, out, model=predictor, forms=forms)
+    name = sorted(records(out))[0].partition(".")[0]
+    suffixes = {path.name.removeprefix(name) for path in out.glob(f"{name}.*")}
+    assert suffixes == {writer.suffix for form, writer in WRITERS.items() if form != "seg"}
+    before = (out / f"{name}.sr.dcm").read_bytes()
+    (out / f"{name}.sr.dcm").unlink()
+    summary = write_reports(studies, out, model=predictor, forms=forms)
+    assert (summary.done, summary.kept) == (1, 4)
+    assert (out / f"{name}.sr.dcm").read_bytes() == before
+
+
+@pytest.mark.parametrize("forms", [["docx"], ["html", "sr", "PDF"]])
+def test_an_unknown_form_is_refused_before_anything_is_read(
+    forms: list[str], predictor: Predictor, studies: Path, tmp_path: Path
+) -> None:
+    with pytest.raises(ValueError, match="unknown; expected some of json, html"):
+        write_reports(studies, tmp_path / "out", model=predictor, forms=forms)
+    assert not (tmp_path / "out").exists()
 
 
 def test_the_size_of_a_batch_changes_nothing(predictor: Predictor, studies: Path, tmp_path: Path) -> None:
