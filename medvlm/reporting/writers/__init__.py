@@ -5,10 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING
+from types import ModuleType
+from typing import TYPE_CHECKING, Any
 
 from medvlm.files import write_whole
 from medvlm.reporting.report import StudyReport
+from medvlm.reporting.writers import packages
 from medvlm.reporting.writers.encapsulated import write_encapsulated
 from medvlm.reporting.writers.fhir import write_fhir
 from medvlm.reporting.writers.hl7 import write_hl7
@@ -18,7 +20,6 @@ from medvlm.reporting.writers.page import write_html, write_pdf
 from medvlm.reporting.writers.plain import write_json
 from medvlm.reporting.writers.segmentation import write_segmentation
 from medvlm.reporting.writers.text_sr import write_text_sr
-from medvlm.study import need
 
 if TYPE_CHECKING:
     import numpy as np
@@ -52,7 +53,7 @@ class Writer:
         write: Makes the bytes of the file; None where this study gives none (a reason is in the report then).
         dicom: Whether it needs a study of DICOM files.
         optional: Whether there are reports that give none.
-        needs: Package and extra that it needs besides the core's.
+        needs: Loads the package that it needs besides the core's.
         about: In words.
     """
 
@@ -60,43 +61,28 @@ class Writer:
     write: Callable[[StudyReport, Material], bytes | None]
     dicom: bool = False
     optional: bool = False
-    needs: tuple[str, str] | None = None
+    needs: Callable[[], ModuleType] | None = None
     about: str = ""
 
 
-_PDF, _SR = ("weasyprint", "report"), ("highdicom", "pacs")
+_DICOM: dict[str, Any] = {"dicom": True, "needs": packages.highdicom}
 
 WRITERS: Mapping[str, Writer] = {
     "json": Writer(".json", write_json, about="everything, by the published schema"),
     "html": Writer(".html", write_html, about="one page that needs nothing else"),
-    "pdf": Writer(".pdf", write_pdf, needs=_PDF, about="the same page to print"),
-    "sr": Writer(
-        ".sr.dcm", write_text_sr, dicom=True, needs=_SR, about="DICOM Basic Text SR: the text, for any archive"
-    ),
+    "pdf": Writer(".pdf", write_pdf, needs=packages.weasyprint, about="the same page to print"),
+    "sr": Writer(".sr.dcm", write_text_sr, about="DICOM Basic Text SR: the text, for any archive", **_DICOM),
     "tid1500": Writer(
-        ".tid1500.dcm",
-        write_measured_sr,
-        dicom=True,
-        optional=True,
-        needs=_SR,
-        about="DICOM SR by TID 1500: findings, boxes, sizes",
+        ".tid1500.dcm", write_measured_sr, optional=True, about="DICOM SR by TID 1500: findings, boxes, sizes", **_DICOM
     ),
-    "encapsulated": Writer(".pdf.dcm", write_encapsulated, dicom=True, needs=_PDF, about="the PDF as a DICOM object"),
+    "encapsulated": Writer(
+        ".pdf.dcm", write_encapsulated, dicom=True, needs=packages.weasyprint, about="the PDF as a DICOM object"
+    ),
     "capture": Writer(
-        ".sc.dcm",
-        write_capture,
-        dicom=True,
-        optional=True,
-        needs=_SR,
-        about="DICOM secondary capture: the key image with boxes",
+        ".sc.dcm", write_capture, optional=True, about="DICOM secondary capture: the key image with boxes", **_DICOM
     ),
     "seg": Writer(
-        ".seg.dcm",
-        write_segmentation,
-        dicom=True,
-        optional=True,
-        needs=_SR,
-        about="DICOM segmentation, where there are masks",
+        ".seg.dcm", write_segmentation, optional=True, about="DICOM segmentation, where there are masks", **_DICOM
     ),
     "fhir": Writer(".fhir.json", write_fhir, about="FHIR R4B DiagnosticReport and ImagingStudy"),
     "hl7": Writer(".hl7", write_hl7, about="HL7 v2.5 ORU^R01"),
@@ -117,8 +103,8 @@ def check_forms(forms: Sequence[str]) -> None:
     if unknown := sorted(set(forms) - set(WRITERS)):
         raise ValueError(f"forms {', '.join(unknown)} are unknown; expected some of {', '.join(WRITERS)}")
     for name in forms:
-        if (package := WRITERS[name].needs) is not None:
-            need(*package)
+        if (load := WRITERS[name].needs) is not None:
+            load()
 
 
 def save_report(folder: Path, report: StudyReport, material: Material, forms: Sequence[str] = ()) -> None:

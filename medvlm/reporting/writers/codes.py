@@ -6,7 +6,7 @@ import re
 from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
-from medvlm.study import need
+from medvlm.reporting.writers import packages
 
 if TYPE_CHECKING:
     from highdicom.sr import CodedConcept
@@ -55,7 +55,7 @@ def concept(code: tuple[str, str, str]) -> CodedConcept:
     Args:
         code: Value, scheme and meaning.
     """
-    made: CodedConcept = need("highdicom", "pacs").sr.CodedConcept(*code)
+    made: CodedConcept = packages.highdicom().sr.CodedConcept(*code)
     return made
 
 

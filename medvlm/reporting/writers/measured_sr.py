@@ -6,9 +6,9 @@ from typing import TYPE_CHECKING, Any
 
 from medvlm.reporting.report import Finding, StudyReport
 from medvlm.reporting.uids import make_uid
+from medvlm.reporting.writers import packages
 from medvlm.reporting.writers.codes import SCHEME, concept, finding_code, presence_code, side_code, site_code
 from medvlm.reporting.writers.dicom import MANUFACTURER, finish, identity, lines_of
-from medvlm.study import need
 
 if TYPE_CHECKING:
     from pydicom import Dataset
@@ -41,7 +41,7 @@ def write_measured_sr(report: StudyReport, material: Material) -> bytes | None:
     """
     if not report.findings:
         return None
-    sr = need("highdicom", "pacs").sr
+    sr = packages.highdicom().sr
     key = material.headers[min(report.current.key, len(material.headers) - 1)]
     content = sr.MeasurementReport(
         observation_context=sr.ObservationContext(observer_device_context=_observer(report, sr)),

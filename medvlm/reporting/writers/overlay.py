@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from medvlm.reporting.report import StudyReport
+from medvlm.reporting.writers import packages
 from medvlm.reporting.writers.dicom import WARNING, finish, identity
-from medvlm.study import need
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -68,7 +68,7 @@ def write_capture(report: StudyReport, material: Material) -> bytes | None:
     """
     if material.picture is None:
         return None
-    highdicom = need("highdicom", "pacs")
+    highdicom = packages.highdicom()
     key = material.headers[min(report.current.key, len(material.headers) - 1)]
     made = highdicom.sc.SCImage.from_ref_dataset(
         ref_dataset=key,

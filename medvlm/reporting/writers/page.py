@@ -9,8 +9,8 @@ from jinja2 import Environment, StrictUndefined
 from medvlm.evaluation.png import data_uri
 from medvlm.identity import DISCLAIMER
 from medvlm.reporting.report import SECTIONS, Finding, StudyReport
+from medvlm.reporting.writers import packages
 from medvlm.reporting.writers.page_template import TEMPLATE
-from medvlm.study import need
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -57,7 +57,7 @@ def write_pdf(report: StudyReport, material: Material) -> bytes:
     Raises:
         ImportError: If weasyprint is not installed.
     """
-    weasyprint = need("weasyprint", "report")
+    weasyprint = packages.weasyprint()
     page = write_html(report, material).decode("utf-8")
     fetcher = weasyprint.urls.URLFetcher(allowed_protocols=("data",))
     made: bytes = weasyprint.HTML(string=page, url_fetcher=fetcher).write_pdf(

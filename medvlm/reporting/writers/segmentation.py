@@ -8,9 +8,10 @@ import numpy as np
 
 from medvlm.reporting.report import StudyReport
 from medvlm.reporting.uids import make_uid
+from medvlm.reporting.writers import packages
 from medvlm.reporting.writers.codes import concept, finding_code
 from medvlm.reporting.writers.dicom import finish, identity, own_uid
-from medvlm.study import ImageError, need
+from medvlm.study import ImageError
 
 if TYPE_CHECKING:
     from medvlm.reporting.writers import Material
@@ -35,7 +36,7 @@ def write_segmentation(report: StudyReport, material: Material) -> bytes | None:
     masks = {name: mask for name, mask in material.masks.items() if mask.any()}
     if not masks:
         return None
-    highdicom = need("highdicom", "pacs")
+    highdicom = packages.highdicom()
     first = material.headers[0]
     form = (len(material.headers), int(first.Rows), int(first.Columns))
     if wrong := {name: mask.shape for name, mask in masks.items() if mask.shape != form}:

@@ -6,9 +6,9 @@ from typing import TYPE_CHECKING, Any
 
 from medvlm.reporting.report import SECTIONS, StudyReport
 from medvlm.reporting.uids import make_uid
+from medvlm.reporting.writers import packages
 from medvlm.reporting.writers.codes import HEADINGS, concept
 from medvlm.reporting.writers.dicom import MANUFACTURER, WARNING, finish, identity, lines_of
-from medvlm.study import need
 
 if TYPE_CHECKING:
     from medvlm.reporting.writers import Material
@@ -28,7 +28,7 @@ def write_text_sr(report: StudyReport, material: Material) -> bytes:
     Raises:
         ImportError: If highdicom is not installed.
     """
-    highdicom = need("highdicom", "pacs")
+    highdicom = packages.highdicom()
     root = _tree(report, highdicom.sr)
     made = highdicom.sr.EnhancedSR(
         evidence=list(material.headers),

@@ -56,6 +56,7 @@ def test_each_study_gets_a_report_that_says_whence_it_comes(
     assert {row["status"] for row in table(tmp_path / "out")} == {"done"}
 
 
+@pytest.mark.usefixtures("pango")
 def test_every_form_is_written_and_a_lost_one_again(predictor: Predictor, studies: Path, tmp_path: Path) -> None:
     out, forms = tmp_path / "out", ["html", "pdf", "sr", "tid1500", "encapsulated", "capture", "seg", "fhir", "hl7"]
     write_reports(studies, out, model=predictor, forms=forms)

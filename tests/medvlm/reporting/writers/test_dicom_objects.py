@@ -17,7 +17,12 @@ from medvlm.reporting.writers import WRITERS, Material
 from medvlm.reporting.writers.overlay import draw_overlay
 from medvlm.study import ImageError
 
-OBJECTS = [name for name, writer in WRITERS.items() if writer.dicom]
+PRINTED = pytest.mark.usefixtures("pango")
+OBJECTS = [
+    pytest.param(name, marks=PRINTED) if name == "encapsulated" else name
+    for name, writer in WRITERS.items()
+    if writer.dicom
+]
 Opened = Callable[[bytes], Dataset]
 
 
@@ -135,6 +140,7 @@ def test_an_abstention_is_no_complete_report(report: StudyReport, material: Mate
     assert any("a lateral view" in text for text in texts(data))
 
 
+@PRINTED
 def test_the_pdf_in_the_object_is_the_pdf(report: StudyReport, material: Material, opened: Opened) -> None:
     data = opened(written("encapsulated", report, material))
     assert data.EncapsulatedDocument[: data.EncapsulatedDocumentLength] == written("pdf", report, material)

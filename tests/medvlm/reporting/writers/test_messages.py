@@ -93,6 +93,7 @@ def test_the_page_says_why_there_is_no_report(report: StudyReport) -> None:
     assert b"<img" not in page
 
 
+@pytest.mark.usefixtures("pango")
 def test_the_pdf_holds_the_text_and_is_the_same_twice(report: StudyReport, material: Material) -> None:
     first, again = (written("pdf", report, material) for _ in range(2))
     assert first.startswith(b"%PDF-")
