@@ -153,7 +153,7 @@ def _outcome(difference: Difference, p: float, alpha: float = 0.05) -> str:
 
 
 def _compare(first: Run, second: Run, metric: str | None, *, common: bool, seed: int) -> Verdict:
-    pairs, notes = _pairs(first, second, common=common)
+    pairs, notes = pair_records(first, second, common=common)
     graded = [pair for pair in pairs if pair[0].correct is not None and pair[1].correct is not None]
     metric = metric or (ACCURACY if graded else FINDING_F1)
     values = [(a, b) for a, b in ((value_of(x, metric), value_of(y, metric)) for x, y in pairs)]
@@ -183,8 +183,17 @@ def _compare(first: Run, second: Run, metric: str | None, *, common: bool, seed:
     )
 
 
-def _pairs(first: Run, second: Run, *, common: bool) -> tuple[list[tuple[Record, Record]], list[str]]:
-    """Both records of each question that both have, and what must be said of it."""
+def pair_records(first: Run, second: Run, *, common: bool = False) -> tuple[list[tuple[Record, Record]], list[str]]:
+    """Both records of each question that both have, and what must be said of it.
+
+    Args:
+        first: A run.
+        second: Another one.
+        common: Whether runs over other questions are compared on those that both have.
+
+    Raises:
+        SampleError: If protocols, splits or questions differ.
+    """
     notes = _check_headers(first, second, common=common)
     lost = [name for name in first.records if name not in second.records]
     extra = [name for name in second.records if name not in first.records]

@@ -92,7 +92,7 @@ def _baselines(score: Score) -> Iterator[str]:
         return
     yield "## Baselines"
     yield table(
-        ("baseline", "accuracy", "95 % interval", "model minus baseline", "95 % interval", "p", "answers that change"),
+        ("baseline", "score", "95 % interval", "model minus it", "95 % interval", "p", "p (Holm)", "other answers"),
         (
             (
                 other.name,
@@ -101,6 +101,7 @@ def _baselines(score: Score) -> Iterator[str]:
                 f"{other.difference.value:+.3f}",
                 interval_text(other.difference, "+"),
                 f"{other.difference.p:.4f}",
+                "-" if other.p_holm is None else f"{other.p_holm:.4f}",
                 f"{other.changed:.0%}",
             )
             for other in score.comparisons

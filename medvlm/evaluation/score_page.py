@@ -9,7 +9,7 @@ from jinja2 import Environment, StrictUndefined
 
 from medvlm.evaluation.charts import whisker_span
 from medvlm.evaluation.compat import MODES
-from medvlm.evaluation.contrasts import Comparison
+from medvlm.evaluation.contrasts import WORDS, Comparison
 from medvlm.evaluation.markdown import BANNER, interval_text
 from medvlm.evaluation.records import Record
 from medvlm.evaluation.score_cards import example_view
@@ -19,7 +19,6 @@ from medvlm.evaluation.score_images import show_images
 from medvlm.evaluation.score_page_template import TEMPLATE
 from medvlm.evaluation.scoring import Row, Score
 from medvlm.evaluation.sections.section import Section, cell_text
-from medvlm.evaluation.significance import holm
 from medvlm.evaluation.statistics import Interval
 from medvlm.study import Sample
 
@@ -81,13 +80,12 @@ def _summary(score: Score) -> dict[str, Any]:
     """The headline and what it beats."""
     clusters = score.provenance.get("resampled by", "group")
     shares = f"Unparsed {score.unparsed:.1%}, cut off {score.truncated:.1%}, not asked {score.errors} of {score.n:,}."
-    adjusted = holm([other.difference.p for other in score.comparisons])
     return {
         "headline": _headline(score),
         "shares": shares,
         "clusters": f"{clusters}s",
-        "verdicts": [_verdict(other, p) for other, p in zip(score.comparisons, adjusted, strict=True)],
-        **_baselines(score, adjusted),
+        "verdicts": [_verdict(other) for other in score.comparisons],
+        **_baselines(score),
     }
 
 
@@ -105,29 +103,47 @@ def _headline(score: Score) -> dict[str, str]:
     return {"name": name, "value": cell_text(interval.value), "ends": ends, "said": said}
 
 
-def _verdict(other: Comparison, p: float, alpha: float = 0.05) -> dict[str, str]:
-    gap = other.difference
+def _verdict(other: Comparison, alpha: float = 0.05) -> dict[str, str]:
+    gap, p = other.difference, _adjusted(other)
     word = "ties"
     if p <= alpha and (gap.low > 0 or gap.high < 0):
         word = "beats" if gap.value > 0 else "loses"
-    name = {"beats": other.name, "loses": f"to {other.name}", "ties": f"with {other.name}"}[word]
-    return {"word": word, "name": name, "said": f"{gap.value:+.3f} ({interval_text(gap, '+')}), p = {p:.4f}"}
+    preposition = {"beats": "", "loses": "to ", "ties": "with "}[word]
+    said = f"{gap.value:+.3f} ({interval_text(gap, '+')}), p = {p:.4f}"
+    return {"word": word, "name": preposition + WORDS.get(other.name, other.name), "said": said}
 
 
-def _baselines(score: Score, adjusted: Sequence[float]) -> dict[str, Any]:
+def _adjusted(other: Comparison) -> float:
+    """The p-value after Holm; that of the comparison alone where nothing was adjusted."""
+    return other.difference.p if other.p_holm is None else other.p_holm
+
+
+def _baselines(score: Score) -> dict[str, Any]:
     """The model and each baseline on one axis, which shows the part of 0..1 that they need."""
-    if score.accuracy is None or not score.comparisons:
-        return {"baselines": [], "span": ("0", "1")}
-    intervals = [score.accuracy, *(other.accuracy for other in score.comparisons)]
+    if not score.comparisons:
+        return {"baselines": [], "span": ("0", "1"), "metric": ""}
+    intervals = [*([score.accuracy] if score.accuracy else []), *(other.accuracy for other in score.comparisons)]
     span = whisker_span([number for one in intervals for number in (one.value, one.low, one.high)])
-    rows: list[dict[str, Any]] = [
-        {"name": "the model", "main": True, "difference": "", "p": "", "changed": "", **_cells(score.accuracy, span)}
-    ]
-    for other, p in zip(score.comparisons, adjusted, strict=True):
-        gap = f"{other.difference.value:+.3f} ({interval_text(other.difference, '+')})"
-        more = {"name": other.name, "main": False, "difference": gap, "p": f"{p:.4f}"}
-        rows.append(more | {"changed": f"{other.changed:.0%}"} | _cells(other.accuracy, span))
-    return {"baselines": rows, "span": tuple(f"{end:g}" for end in span)}
+    empty = dict.fromkeys(("words", "difference", "p", "mcnemar", "seen", "changed"), "")
+    rows: list[dict[str, Any]] = []
+    if score.accuracy:
+        rows.append({"name": "the model", "main": True, **empty, **_cells(score.accuracy, span)})
+    rows += [_baseline(other, span) for other in score.comparisons]
+    return {"baselines": rows, "span": tuple(f"{end:g}" for end in span), "metric": score.comparisons[0].metric}
+
+
+def _baseline(other: Comparison, span: tuple[float, float]) -> dict[str, Any]:
+    return {
+        "name": other.name,
+        "words": WORDS.get(other.name, ""),
+        "main": False,
+        "difference": f"{other.difference.value:+.3f} ({interval_text(other.difference, '+')})",
+        "p": f"{_adjusted(other):.4f}",
+        "mcnemar": "-" if other.mcnemar is None else f"{other.mcnemar:.2g}",
+        "seen": cell_text(other.detectable),
+        "changed": f"{other.changed:.0%}",
+        **_cells(other.accuracy, span),
+    }
 
 
 def _cells(interval: Interval, span: tuple[float, float] = (0.0, 1.0)) -> dict[str, Any]:

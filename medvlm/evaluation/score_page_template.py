@@ -13,12 +13,14 @@ HEAD = """<!doctype html>
 """
 
 MACROS = """{% macro axis(bar, said, whole=None, filled=False) %}
+{% if bar %}
 <div class="axis" role="img" aria-label="{{ said }}">
 {%- if filled %}<span class="fill" style="width:{{ bar.at }}%"></span>{% endif %}
 {%- if whole is not none %}<span class="whole" style="left:{{ whole }}%"></span>{% endif %}
 {%- if bar.width %}<span class="range" style="left:{{ bar.low }}%;width:{{ bar.width }}%"></span>{% endif %}
 {%- if not filled %}<span class="point" style="left:{{ bar.at }}%"></span>{% endif %}
 </div>
+{% endif %}
 {% endmacro %}
 {% macro grid(columns, rows, words) %}
 <div class="card scroll" tabindex="0" role="region" aria-label="Table">
@@ -64,19 +66,24 @@ TABLES = """<section class="card summary" id="summary">
 {% if baselines %}
 <h2 id="baselines">Baselines</h2>
 <p class="about">The same questions without looking, or with other images. The difference is paired, its interval
-resamples whole clusters ({{ clusters }}), p is Holm's over these. A win or loss needs both to exclude chance.</p>
+resamples whole clusters ({{ clusters }}), p is Holm's over these; a win or loss needs both to exclude chance.
+McNemar's exact test knows no clusters. Detectable: the least difference found with 80 % power.</p>
 <div class="card scroll" tabindex="0" role="region" aria-label="Baselines">
 <table>
-<thead><tr><th scope="col">Answered by</th><th scope="col" class="number">Accuracy</th>
+<thead><tr><th scope="col">answered by</th><th scope="col" class="number">{{ metric }}</th>
 <th scope="col"><span class="ends span"><span>{{ span[0] }}</span><span>95 % interval</span>
-<span>{{ span[1] }}</span></span></th><th scope="col" class="number">Model minus it</th>
-<th scope="col" class="number">p</th><th scope="col" class="number">Answers that change</th></tr></thead>
+<span>{{ span[1] }}</span></span></th><th scope="col" class="number">model minus it</th>
+<th scope="col" class="number">p (Holm)</th>
+<th scope="col" class="number">McNemar p</th><th scope="col" class="number">detectable</th>
+<th scope="col" class="number">other answers</th></tr></thead>
 <tbody>
 {% for row in baselines %}
-<tr{% if row.main %} class="main"{% endif %}><th scope="row">{{ row.name }}</th>
+<tr{% if row.main %} class="main"{% endif %}><th scope="row">{{ row.name }}
+{%- if row.words %}<br><span class="ends">{{ row.words }}</span>{% endif %}</th>
 <td class="number"><span class="value">{{ row.value }}</span></td>
 <td>{{ axis(row.bar, row.value ~ ", " ~ row.ends) }}<span class="ends">{{ row.ends }}</span></td>
 <td class="number">{{ row.difference }}</td><td class="number">{{ row.p }}</td>
+<td class="number">{{ row.mcnemar }}</td><td class="number">{{ row.seen }}</td>
 <td class="number">{{ row.changed }}</td></tr>
 {% endfor %}
 </tbody>

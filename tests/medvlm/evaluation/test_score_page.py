@@ -126,7 +126,7 @@ def test_a_baseline_is_beaten_only_beyond_chance(records: list[Record]) -> None:
     worse = [replace(one, correct=False) for one in records]
     page = score_page(compare(scored(records), records, {"blank": worse, "twin": records}), records)
     verdicts = re.findall(r'class="(beats|ties|loses)">\1</span> ([a-z ]+)', page)
-    assert [(word, name.strip()) for word, name in verdicts] == [("beats", "blank"), ("ties", "with twin")]
+    assert [(word, name.strip()) for word, name in verdicts] == [("beats", "a blank image"), ("ties", "with twin")]
 
 
 def test_thousands_of_categories_are_cut_and_said() -> None:
