@@ -17,10 +17,14 @@ from torch import Tensor
 
 from medvlm import ranks
 from medvlm.evaluation.answerer import Answerer, run_key
+from medvlm.evaluation.answering.answer import Job, to_record
+from medvlm.evaluation.answering.settings import GREEDY, Answering
+from medvlm.evaluation.answering.shots import Shots, shots_digest
+from medvlm.evaluation.answering.strategies import answer_asks, check_answering
 from medvlm.evaluation.protocols import Protocol as ScoringProtocol
 from medvlm.evaluation.records import Record, RecordFile, grade, read_records
 from medvlm.evaluation.scoring import Score, score_records
-from medvlm.evaluation.showing import ImageMode, Key, group_by_images, load_images, shown_images
+from medvlm.evaluation.showing import ImageMode, Key, group_by_images, load_images, pairing_digest, shown_images
 from medvlm.generation.engine import Ask
 from medvlm.study import ImageRef, MedvlmError, Sample, SampleError
 
@@ -33,9 +37,11 @@ class Settings:
         batch: Images answered together.
         max_new_tokens: Longest answer.
         questions: Most questions of one image in one ask.
-        image: ``real`` images, ``blank`` ones (zeros after normalisation), or those of other groups (``shuffled``).
+        image: ``real`` images, ``blank`` ones (zeros after normalisation), those of other groups
+            (``shuffled``), or ones of another kind (``wrong``).
         model_key: Name of the weights; None computes `weights_hash`.
-        seed: Seed of the shuffling and of the intervals.
+        seed: Seed of the shuffling, of draws, of shots and of the intervals.
+        answering: How questions are answered.
         unusable: Records of the split that its loader left out as unusable, of which the header speaks.
     """
 
@@ -45,6 +51,7 @@ class Settings:
     image: ImageMode = "real"
     model_key: str | None = None
     seed: int = 0
+    answering: Answering = GREEDY
     unusable: int = 0
 
 
@@ -60,10 +67,12 @@ class Examination:
         protocol: How answers are scored.
         path: A JSONL file, one line a question; what an interrupted examination has recorded is not asked again.
         settings: How questions are put.
+        train: Training samples, of which shots are taken.
 
     Raises:
-        ValueError: If there are no samples, two have one id, or images cannot be shuffled.
-        SampleError: If an answer is a pseudo-label, or the protocol does not ask questions of a kind.
+        ValueError: If there are no samples, two have one id, images cannot be shuffled, or shots are too few.
+        SampleError: If an answer is a pseudo-label, the protocol does not ask questions of a kind, or a choice has not
+            the options that its way of answering needs.
     """
 
     def __init__(
@@ -74,20 +83,31 @@ class Examination:
         protocol: ScoringProtocol,
         path: Path | str,
         settings: Settings,
+        *,
+        train: Sequence[Sample] = (),
     ) -> None:
         _check(samples)
         samples = [protocol.ask(sample) for sample in samples]
+        answering = settings.answering
+        check_answering(engine, samples, answering)
         self.engine, self.samples, self.pixels, self.protocol = engine, samples, pixels, protocol
         self.path, self.settings = Path(path), settings
+        self._examples: dict[ImageRef, Tensor] = {}
+        self._shots: Shots | None = None
+        if answering.shots:
+            self._shots = Shots(train, answering.shots, seed=settings.seed, names=protocol.breakdown)
+        self._shown: Mapping[Key, Key] = shown_images(samples, settings.image, settings.seed)
         self.key = run_key(
             engine,
             protocol,
             max_new_tokens=settings.max_new_tokens,
             image=settings.image,
+            shown=pairing_digest(samples, self._shown),
             seed=settings.seed,
             model_key=settings.model_key,
+            answering=answering,
+            shots="" if self._shots is None else shots_digest(samples, self._shots),
         )
-        self._shown: Mapping[Key, Key] = shown_images(samples, settings.image, settings.seed)
 
     def __enter__(self) -> Self:
         with ranks.in_turn():
@@ -162,8 +182,7 @@ class Examination:
         Args:
             groups: One of `batches`.
         """
-        asked = [self._load(group) for group in groups]
-        added = list(self._answers(asked))
+        added = list(self._records([self._load(group) for group in groups]))
         (self._own or self._file).append(added)
         return len(added)
 
@@ -179,7 +198,7 @@ class Examination:
     def score(self) -> Score:
         """Score all answers, once every batch was answered."""
         settings, protocol = self.settings, self.protocol
-        decoding = f"greedy, at most {settings.max_new_tokens} tokens"
+        decoding = settings.answering.describe(settings.max_new_tokens, settings.seed)
         asked = protocol.header(self.samples, unusable=settings.unusable)
         header = f"{asked} | {decoding} | image: {settings.image} | run {self.key}"
         score = score_records(self.latest(), protocol, header=header, seed=settings.seed)
@@ -187,32 +206,49 @@ class Examination:
         split = protocol.check_split(self.samples, unusable=settings.unusable).to_json()
         return replace(score, notes=(*notes, *score.notes), split=split)
 
-    def _load(self, group: list[Sample]) -> Ask | tuple[list[Sample], str]:
-        """An ask for a group, or its samples and why their images cannot be read."""
+    def _load(self, group: list[Sample]) -> list[Ask] | tuple[list[Sample], str]:
+        """Asks for a group, one for each choice of shots, or its samples and why images cannot be read."""
         try:
             images = load_images(self._shown[group[0].images], self.settings.image, self.pixels)
+            if self._shots is None:
+                return [Ask(images, tuple(group))]
+            return [self._with_shots(images, shots, part) for shots, part in self._by_shots(self._shots, group)]
         except (MedvlmError, OSError) as error:
             return group, f"{type(error).__name__}: {error}"
-        return Ask(images, tuple(group))
 
-    def _answers(self, asked: Sequence[Ask | tuple[list[Sample], str]]) -> Iterator[Record]:
-        asks = [ask for ask in asked if isinstance(ask, Ask)]
-        tokens = self.settings.max_new_tokens
-        replies = iter(self.engine.generate(asks, n=1, max_new_tokens=tokens) if asks else [])
-        for ask in asked:
-            if not isinstance(ask, Ask):
-                for sample in ask[0]:
-                    yield grade(sample, "", run=self.key, cluster=self.protocol.cluster_of(sample), error=ask[1])
+    def _by_shots(self, shots: Shots, group: list[Sample]) -> list[tuple[tuple[Sample, ...], list[Sample]]]:
+        """Questions that have the same examples together."""
+        parts: dict[tuple[str, ...], tuple[tuple[Sample, ...], list[Sample]]] = {}
+        for sample in group:
+            chosen = shots.of(sample)
+            parts.setdefault(tuple(shot.id for shot in chosen), (chosen, []))[1].append(sample)
+        return list(parts.values())
+
+    def _with_shots(self, images: tuple[Tensor, ...], shots: Sequence[Sample], questions: Sequence[Sample]) -> Ask:
+        """An ask whose examples show their own images, whatever is shown with the questions."""
+        shown = [self._example(image) for shot in shots for image in shot.images]
+        return Ask((*shown, *images), tuple(questions), tuple(self.protocol.ask(shot) for shot in shots))
+
+    def _example(self, image: ImageRef) -> Tensor:
+        """The pixels of an example; one and the same tensor each time, so that it is encoded once a batch."""
+        if image not in self._examples:
+            self._examples[image] = self.pixels(image)
+        return self._examples[image]
+
+    def _records(self, asked: Sequence[list[Ask] | tuple[list[Sample], str]]) -> Iterator[Record]:
+        settings, protocol = self.settings, self.protocol
+        asks = [ask for found in asked if isinstance(found, list) for ask in found]
+        job = Job(settings.answering, settings.max_new_tokens, settings.seed)
+        answers = iter(answer_asks(self.engine, asks, job, most=settings.questions))
+        self._examples.clear()
+        for found in asked:
+            if isinstance(found, tuple):
+                for sample in found[0]:
+                    yield grade(sample, "", run=self.key, cluster=protocol.cluster_of(sample), error=found[1])
                 continue
-            for sample, (reply,) in zip(ask.questions, next(replies), strict=True):
-                yield grade(
-                    sample,
-                    reply.text,
-                    run=self.key,
-                    cluster=self.protocol.cluster_of(sample),
-                    logps=reply.logps,
-                    finished=reply.finished,
-                )
+            for ask in found:
+                for sample, answer in zip(ask.questions, next(answers), strict=True):
+                    yield to_record(sample, answer, run=self.key, cluster=protocol.cluster_of(sample))
 
 
 def _check(samples: Sequence[Sample]) -> None:

@@ -1,4 +1,4 @@
-"""Ask a model all questions of a set, and those that must do worse beside it: majority, blank and shuffled images."""
+"""Ask a model all questions of a set, and what must do worse beside it: blind answers, other images."""
 
 from __future__ import annotations
 
@@ -13,19 +13,16 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from torch import Tensor
 
 from medvlm.evaluation.answerer import Answerer, weights_hash
-from medvlm.evaluation.baselines import majority_records
 from medvlm.evaluation.examination import Examination, Settings
 from medvlm.evaluation.outputs import write_score
+from medvlm.evaluation.planning import BASELINES, IMAGES, UNSEEN, usable_baselines
 from medvlm.evaluation.protocols import Protocol as ScoringProtocol
 from medvlm.evaluation.provenance import provenance
 from medvlm.evaluation.records import Record
 from medvlm.evaluation.scoring import Score, compare
-from medvlm.evaluation.showing import ImageMode
 from medvlm.files import write_whole
 from medvlm.ranks import is_first
 from medvlm.study import ImageRef, Sample
-
-BASELINES = ("majority", "blank", "shuffled")
 
 Loop = Callable[[Examination], None]
 """Answers every batch of an examination: the plain loop with a bar, or a trainer's test loop."""
@@ -53,6 +50,7 @@ def evaluate(
     records_path: Path | str,
     *,
     loop: Loop = plain_loop,
+    train: Sequence[Sample] = (),
     **settings: Any,
 ) -> Score:
     """Ask, record and score; what an interrupted call has recorded is not asked again.
@@ -64,12 +62,13 @@ def evaluate(
         protocol: How answers are scored.
         records_path: A JSONL file, one line a question.
         loop: Runs the batches.
+        train: Training samples, of which shots are taken.
         settings: Fields of `medvlm.evaluation.examination.Settings`.
 
     Raises:
-        ValueError: If there are no samples, two have one id, or images cannot be shuffled.
+        ValueError: If there are no samples, two have one id, images cannot be shuffled, or shots are too few.
     """
-    return _examine(engine, samples, pixels, protocol, records_path, loop, Settings(**settings))[0]
+    return _examine(engine, samples, pixels, protocol, records_path, loop, Settings(**settings), train)[0]
 
 
 def _examine(
@@ -80,8 +79,9 @@ def _examine(
     path: Path | str,
     loop: Loop,
     settings: Settings,
+    train: Sequence[Sample],
 ) -> tuple[Score, list[Record]]:
-    with Examination(engine, samples, pixels, protocol, path, settings) as examination:
+    with Examination(engine, samples, pixels, protocol, path, settings, train=train) as examination:
         loop(examination)
         return examination.score(), examination.latest()
 
@@ -108,35 +108,34 @@ def evaluate_with_baselines(
         pixels: Prepared pixels of an image reference.
         protocol: How answers are scored.
         folder: Where ``real.jsonl``, ``blank.jsonl``, ... and what `write_score` leaves are written.
-        baselines: Any of ``majority``, ``blank`` and ``shuffled``.
-        train: Training samples, for ``majority``.
+        baselines: Any of ``majority`` and ``position`` (of training), ``blank``, ``shuffled`` and ``wrong`` images; one
+            that the set cannot have is left out, and a note says why.
+        train: Training samples, for ``majority``, ``position`` and for shots.
         loop: Runs the batches.
         name: What the model is called on the page.
         page_images: Most images on the page; each is read once more.
         settings: Fields of `medvlm.evaluation.examination.Settings`.
 
     Raises:
-        ValueError: If a baseline is unknown, or ``majority`` is asked for without training samples.
+        ValueError: If a baseline is unknown, or one of training is asked for without training samples.
     """
-    if unknown := set(baselines) - set(BASELINES):
-        raise ValueError(f"baselines {sorted(unknown)} are unknown; expected some of {', '.join(BASELINES)}")
-    if "majority" in baselines and not train:
-        raise ValueError("the majority baseline needs training samples: pass train=, or leave it out")
     folder = Path(folder)
     settings.setdefault("model_key", weights_hash(engine.model))
     chosen = Settings(**settings)
-    score, real = _examine(engine, samples, pixels, protocol, folder / "real.jsonl", loop, chosen)
+    asked = [protocol.ask(sample) for sample in samples]
+    usable, left_out = usable_baselines(baselines, asked, train, chosen.seed)
+    score, real = _examine(engine, samples, pixels, protocol, folder / "real.jsonl", loop, chosen, train)
     others: dict[str, Sequence[Record]] = {}
-    for other in baselines:
+    for other in usable:
         path = folder / f"{other}.jsonl"
-        if other == "majority":
-            others[other] = majority_records(train, samples, protocol)
+        if other in UNSEEN:
+            others[other] = UNSEEN[other](train, samples, protocol)
             if is_first():
                 write_whole(path, b"".join(record.to_line() for record in others[other]))
             continue
-        mode: ImageMode = "blank" if other == "blank" else "shuffled"
-        _, others[other] = _examine(engine, samples, pixels, protocol, path, loop, replace(chosen, image=mode))
-    score = compare(score, real, others, seed=chosen.seed)
+        mode = next(mode for mode in IMAGES if mode == other)
+        _, others[other] = _examine(engine, samples, pixels, protocol, path, loop, replace(chosen, image=mode), train)
+    score = compare(replace(score, notes=(*score.notes, *left_out)), real, others, seed=chosen.seed)
     score = replace(score, provenance=provenance(score.header, weights=chosen.model_key or "", seed=chosen.seed))
     if is_first():
         write_score(folder, score, real, samples, name=name, images=page_images, seed=chosen.seed)
