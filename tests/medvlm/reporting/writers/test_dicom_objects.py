@@ -18,12 +18,14 @@ from medvlm.reporting.writers.overlay import draw_overlay
 from medvlm.study import ImageError
 
 PRINTED = pytest.mark.usefixtures("pango")
-OBJECTS = [
-    pytest.param(name, marks=PRINTED) if name == "encapsulated" else name
-    for name, writer in WRITERS.items()
-    if writer.dicom
-]
 Opened = Callable[[bytes], Dataset]
+
+
+@pytest.fixture(params=[name for name, writer in WRITERS.items() if writer.dicom])
+def name(request: pytest.FixtureRequest) -> str:
+    if request.param == "encapsulated":
+        request.getfixturevalue("pango")
+    return str(request.param)
 
 
 def written(name: str, report: StudyReport, material: Material) -> bytes:
@@ -32,14 +34,12 @@ def written(name: str, report: StudyReport, material: Material) -> bytes:
     return data
 
 
-@pytest.mark.parametrize("name", OBJECTS)
 def test_an_independent_checker_finds_no_error(
     name: str, report: StudyReport, material: Material, complaints: Callable[[bytes], Sequence[str]]
 ) -> None:
     assert complaints(written(name, report, material)) == []
 
 
-@pytest.mark.parametrize("name", OBJECTS)
 def test_it_lies_in_the_same_study_of_the_same_patient(
     name: str, report: StudyReport, material: Material, opened: Opened
 ) -> None:
@@ -52,7 +52,6 @@ def test_it_lies_in_the_same_study_of_the_same_patient(
     assert "abc123" in list(data.SoftwareVersions) or name == "seg"
 
 
-@pytest.mark.parametrize("name", OBJECTS)
 def test_the_same_report_gives_the_same_bytes_and_another_model_another_object(
     name: str, report: StudyReport, material: Material, opened: Opened
 ) -> None:
