@@ -7,9 +7,11 @@ from collections.abc import Callable, Sequence
 from medvlm.evaluation.protocols import Protocol
 from medvlm.evaluation.records import Record
 from medvlm.evaluation.sections.calibration import calibration, reliability
+from medvlm.evaluation.sections.change import change
 from medvlm.evaluation.sections.grounding import grounding
 from medvlm.evaluation.sections.measurement import measurement
 from medvlm.evaluation.sections.positions import positions
+from medvlm.evaluation.sections.regions import regions
 from medvlm.evaluation.sections.section import Section
 from medvlm.evaluation.sections.selective import selective
 from medvlm.evaluation.sections.subgroups import subgroups
@@ -17,7 +19,16 @@ from medvlm.evaluation.sections.subgroups import subgroups
 SectionMaker = Callable[[Sequence[Record], Protocol, int], Section | None]
 """Makes a section of the records, the protocol and a seed; None where these records give it nothing to say."""
 
-SECTIONS: tuple[SectionMaker, ...] = (calibration, reliability, selective, positions, subgroups, grounding, measurement)
+SECTIONS: tuple[SectionMaker, ...] = (
+    calibration,
+    reliability,
+    selective,
+    positions,
+    subgroups,
+    grounding,
+    measurement,
+    change,
+)
 
 
 def make_sections(records: Sequence[Record], protocol: Protocol, *, seed: int = 0) -> tuple[Section, ...]:
