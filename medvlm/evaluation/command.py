@@ -8,6 +8,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from medvlm.evaluation.command_compare import build_compare_parser, run_compare
+from medvlm.evaluation.command_protocols import build_protocols_parser, run_protocols
 from medvlm.evaluation.command_run import run, run_predictions
 from medvlm.study import MedvlmError
 
@@ -22,7 +23,7 @@ def build_parser() -> argparse.ArgumentParser:
     parser.add_argument("--set", dest="name", help="vqa_rad, slake, rexvqa, jsonl, thorax, ...; that of the protocol")
     parser.add_argument("--root", type=Path, required=True, help="where the set is")
     parser.add_argument("--split", default="test")
-    parser.add_argument("--protocol", help="by name; that of the set if not given")
+    parser.add_argument("--protocol", help="by name, or your own .yaml file; that of the set if not given")
     parser.add_argument(
         "--option", action="append", default=[], metavar="KEY=VALUE", help="what the set's loader takes"
     )
@@ -32,6 +33,7 @@ def build_parser() -> argparse.ArgumentParser:
         "--compat", nargs="*", default=[], metavar="MODE", help="score as papers did too: llava_med, ..."
     )
     parser.add_argument("--limit", type=int, help="most questions")
+    parser.add_argument("--partial", action="store_true", help="score a split of another size than the released one")
     parser.add_argument("--batch", type=int, default=16, help="images answered together")
     parser.add_argument("--max-new-tokens", type=int, default=64)
     parser.add_argument("--seed", type=int, default=0)
@@ -45,6 +47,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     arguments = list(sys.argv[1:] if argv is None else argv)
     if arguments[:1] == ["compare"]:
         return _answered(lambda: run_compare(build_compare_parser().parse_args(arguments[1:])))
+    if arguments[:1] == ["protocols"]:
+        return _answered(lambda: run_protocols(build_protocols_parser().parse_args(arguments[1:])))
     return _answered(lambda: _run_checked(build_parser().parse_args(arguments)))
 
 
@@ -73,7 +77,6 @@ def _check(options: argparse.Namespace) -> None:
         raise ValueError("name a model, or --predictions FILE, not both")
     if options.name is None and options.protocol is None:
         raise ValueError("name the set (--set slake), or with predictions the protocol (--protocol slake)")
-    options.name = options.name or options.protocol
     if options.predictions is not None:
         options.baselines = options.baselines or []
         options.out = options.out or options.predictions.with_suffix(".scored")

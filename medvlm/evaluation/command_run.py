@@ -10,6 +10,8 @@ from typing import Any
 
 import yaml
 
+from medvlm.evaluation.protocols import Protocol, get_protocol
+from medvlm.evaluation.protocols.known import in_words
 from medvlm.study import Sample
 
 
@@ -19,7 +21,6 @@ def run_predictions(options: argparse.Namespace) -> str:
     from medvlm.evaluation.baselines import majority_records
     from medvlm.evaluation.compat import add_modes
     from medvlm.evaluation.predictions import match, read_predictions, score_predictions, write_scored
-    from medvlm.evaluation.protocols import get_protocol
     from medvlm.evaluation.scoring import compare
 
     def load(split: str, report: LoadReport | None = None) -> list[Sample]:
@@ -33,12 +34,15 @@ def run_predictions(options: argparse.Namespace) -> str:
                 found[split] = [sample.id for sample in load(split)]
         return found
 
-    protocol, report = get_protocol(options.protocol or options.name), LoadReport()
-    loader_options: dict[str, Any] = dict(_pair(item) for item in options.option)
+    (protocol, loader_options), report = _chosen(options), LoadReport()
     given = read_predictions(options.predictions)
     samples = load(options.split, report)
+    unusable = report.skipped.total()
+    _check_whole(protocol, samples, unusable, loader_options, options)
     matched = match(given, samples, others)
-    score, records = score_predictions(samples, matched, protocol, source=options.predictions.name, seed=options.seed)
+    score, records = score_predictions(
+        samples, matched, protocol, source=options.predictions.name, seed=options.seed, unusable=unusable
+    )
     if "majority" in options.baselines:
         baseline = majority_records(load("train"), samples, protocol)
         score = compare(score, records, {"majority": baseline}, seed=options.seed)
@@ -53,7 +57,6 @@ def run(options: argparse.Namespace) -> str:
     from medvlm.datamodules.sets import LoadReport, load_set
     from medvlm.evaluation.compat import add_modes
     from medvlm.evaluation.outputs import write_score
-    from medvlm.evaluation.protocols import get_protocol
     from medvlm.evaluation.records import read_records
     from medvlm.evaluation.runner import evaluate_with_baselines, plain_loop
     from medvlm.evaluation.score_page import MOST_EXAMPLES
@@ -61,10 +64,9 @@ def run(options: argparse.Namespace) -> str:
     from medvlm.identity import identify
     from medvlm.models import load_vlm
 
-    protocol = get_protocol(options.protocol or options.name)
-    loader_options: dict[str, Any] = dict(_pair(item) for item in options.option)
-    report = LoadReport()
+    (protocol, loader_options), report = _chosen(options), LoadReport()
     samples = list(load_set(options.name, options.root, options.split, report=report, **loader_options))
+    _check_whole(protocol, samples, report.skipped.total(), loader_options, options)
     train = []
     if "majority" in options.baselines:
         train = list(load_set(options.name, options.root, "train", **loader_options))
@@ -83,6 +85,7 @@ def run(options: argparse.Namespace) -> str:
         seed=options.seed,
         batch=options.batch,
         max_new_tokens=options.max_new_tokens,
+        unusable=report.skipped.total(),
         loop=partial(plain_loop, progress=not options.quiet),
         name=folder.name,
         page_images=MOST_EXAMPLES,
@@ -94,6 +97,30 @@ def run(options: argparse.Namespace) -> str:
         score = add_modes(score, options.compat, asked, records, protocol=protocol.name, seed=options.seed)
         write_score(options.out, score, records, asked, name=folder.name, seed=options.seed)
     return f"{score.to_text()}\n{report.summary()}\nrecords: {options.out}"
+
+
+def _chosen(options: argparse.Namespace) -> tuple[Protocol, dict[str, Any]]:
+    """The protocol and what the loader is told; the set is that of the protocol where none was named."""
+    protocol = get_protocol(options.protocol or options.name)
+    options.name = options.name or protocol.set
+    if not options.name:
+        raise ValueError(f"protocol {protocol.name} is of no one set; name the set that is asked (--set slake)")
+    fixed = protocol.options if options.name == protocol.set else {}
+    return protocol, {**fixed, **dict(_pair(item) for item in options.option)}
+
+
+def _check_whole(
+    protocol: Protocol, samples: list[Sample], unusable: int, told: dict[str, Any], options: argparse.Namespace
+) -> None:
+    """Refuse a split of another size than the published one, unless a part was asked for."""
+    if options.partial or options.limit is not None:
+        return
+    check = protocol.check_split(samples, unusable=unusable)
+    if missed := check.expected(told, protocol.options):
+        raise ValueError(
+            f"split {options.split} of {options.name} gives {check.found} questions ({unusable} records are unusable), "
+            f"{protocol.name} expects {in_words(missed)}; complete the download, or score what is there by --partial"
+        )
 
 
 def _pair(item: str) -> tuple[str, Any]:

@@ -13,6 +13,9 @@ State = Literal["verified", "counted", "other questions", "other count", "not kn
 MOST_UNUSABLE = 0.01
 """Share of a release that a loader may leave out as unusable while it still counts as the whole of it."""
 
+PLACES = frozenset({"absent", "images", "reports", "tables"})
+"""Options of loaders that say where files are, not which questions are made of them."""
+
 
 @dataclass(frozen=True, slots=True)
 class KnownSplit:
@@ -55,15 +58,25 @@ class SplitCheck:
     known: KnownSplit | None
     candidates: tuple[KnownSplit, ...]
 
-    @property
-    def is_whole(self) -> bool:
-        """Whether nothing that is published says otherwise."""
-        return self.state != "other count"
+    def expected(self, told: Mapping[str, Any], usual: Mapping[str, Any]) -> tuple[KnownSplit, ...]:
+        """The known splits that should have been found, and were not; none where what was loaded has no known size.
+
+        Args:
+            told: What the loader was told.
+            usual: What the protocol tells it.
+        """
+        if self.state != "other count":
+            return ()
+        chosen, own = ({key: value for key, value in each.items() if key not in PLACES} for each in (told, usual))
+        same = (chosen, {}) if chosen == own else (chosen,)
+        return tuple(known for known in self.candidates if known.options in same)
 
     def to_text(self) -> str:
         """What a header says after the word ``split``."""
         if self.known is None:
-            return self.hash if self.state == "not known" else f"{self.hash} (not whole: {self.published()})"
+            return (
+                self.hash if self.state == "not known" else f"{self.hash} (none that is published: {self.published()})"
+            )
         unusable = f" less {self.unusable} unusable" if self.unusable else ""
         said = {
             "verified": "verified",
@@ -74,7 +87,7 @@ class SplitCheck:
 
     def published(self) -> str:
         """The known splits of that name in words."""
-        return ", ".join(f"{known.count} ({known.what})" for known in self.candidates)
+        return in_words(self.candidates)
 
     def to_json(self) -> dict[str, str | int]:
         """The same for a program, as it stands in ``score.json``."""
@@ -100,6 +113,15 @@ class SplitCheck:
                 f"{self.known.what}: {self.unusable} of {self.known.count} records are unusable and were not asked",
             )
         return ()
+
+
+def in_words(splits: Sequence[KnownSplit]) -> str:
+    """Splits as ``451 (official test)``, one after the other.
+
+    Args:
+        splits: Any.
+    """
+    return ", ".join(f"{known.count} ({known.what})" for known in splits)
 
 
 def check_split(samples: Sequence[Sample], splits: Sequence[KnownSplit], *, unusable: int = 0) -> SplitCheck:

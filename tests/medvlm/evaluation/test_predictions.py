@@ -92,10 +92,16 @@ def test_the_command_scores_a_file_of_slake(tmp_path: Path, capsys: pytest.Captu
         rows = [base | {"qid": f"{split}{index}", "question": "CT?", "answer": "Yes"} for index in range(2)]
         (tmp_path / f"{split}.json").write_text(json.dumps(rows))
     path = write(tmp_path / "p.jsonl", [{"id": "test0", "prediction": "Yes."}])
-    options = ["--predictions", str(path), "--protocol", "slake", "--root", str(tmp_path), "--baselines", "majority"]
+    options = ["--predictions", str(path), "--protocol", "slake_en", "--root", str(tmp_path), "--baselines", "majority"]
+    assert main(options) == 1
+    assert "gives 2 questions (0 records are unusable), slake_en expects 1061 (test" in capsys.readouterr().err
+    options += ["--partial"]
     assert main(options) == 0
     printed = capsys.readouterr().out
-    assert "slake v2 | prompt" in printed
+    assert "slake_en v1 | prompt" in printed
+    assert "2 questions are not the whole of a known split: 1061 (test, English)" in printed
+    stated = json.loads((tmp_path / "p.scored" / "score.json").read_text())["split"]
+    assert (stated["state"], stated["count"]) == ("other count", 2)
     assert "baseline: majority" in printed
     records = read_records(tmp_path / "p.scored" / "real.jsonl")
     assert [(record.id, record.correct) for record in records] == [("test0", True), ("test1", False)]

@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from medvlm.datamodules.sets import SETS
+from medvlm.evaluation.command import main
 from medvlm.evaluation.protocols import PROTOCOLS, get_protocol, read_protocol
 from medvlm.evaluation.protocols.reading import LARGEST
 from medvlm.study import Sample
@@ -64,7 +65,7 @@ def test_a_users_own_file_is_a_protocol_and_says_so(tmp_path: Path) -> None:
     own = get_protocol(write(tmp_path, OWN))
     sample = Sample("1", (), "Which?", "left", "choice", options=("left", "right"), split="test")
     assert own.header([sample]).startswith("own v3 (own file my.yaml) | prompt ")
-    assert "not whole: 2 (ward)" in own.header([sample])
+    assert "none that is published: 2 (ward)" in own.header([sample])
     assert (own.own, own.shown, own.macro) == ("my.yaml", 1, ("organ",))
     assert own.ask(sample).instruction == "Antworte mit dem Buchstaben."
     assert "beside it the mean over organ" in own.aggregation
@@ -141,3 +142,16 @@ def test_a_file_that_is_not_there_or_not_readable_is_named(tmp_path: Path) -> No
 def test_crlf_and_a_byte_order_mark_are_no_matter(tmp_path: Path) -> None:
     (tmp_path / "my.yaml").write_bytes(b"\xef\xbb\xbf" + OWN.replace("\n", "\r\n").encode())
     assert get_protocol(str(tmp_path / "my.yaml")).fingerprint == get_protocol(write(tmp_path, OWN)).fingerprint
+
+
+def test_the_command_lists_all_protocols_or_says_one_whole(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["protocols"]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert [line.split()[0] for line in lines[1:]] == list(PROTOCOLS)
+    assert all(protocol.fingerprint in line for protocol, line in zip(PROTOCOLS.values(), lines[1:], strict=True))
+    assert main(["protocols", "slake"]) == 0
+    assert "1,061 (test, English), hash c4525d997cb7" in capsys.readouterr().out
+    assert main(["protocols", write(tmp_path, OWN)]) == 0
+    assert "own v3, fingerprint" in capsys.readouterr().out
+    assert main(["protocols", "slaek"]) == 1
+    assert "did you mean 'slake'" in capsys.readouterr().err

@@ -157,7 +157,7 @@ def test_a_split_is_verified_counted_or_neither() -> None:
         SAMPLES
     )
     assert f"not the same ones: their ids give {digest}, those of the release {'0' * 12}" in other.notes(SAMPLES)[0]
-    assert f"split {digest} (not whole: 4 (official))" in known(4).header(SAMPLES)
+    assert f"split {digest} (none that is published: 4 (official))" in known(4).header(SAMPLES)
     assert known(4).notes(SAMPLES) == ("3 questions are not the whole of a known split: 4 (official)",)
     assert known(4).check_split(SAMPLES).to_json()["published"] == "4 (official)"
 
@@ -165,18 +165,29 @@ def test_a_split_is_verified_counted_or_neither() -> None:
 def test_a_split_of_which_nothing_is_published_has_its_hash_alone() -> None:
     for protocol in (Protocol("own"), known(4, split="test")):
         assert f"split {split_hash(SAMPLES)} | n=3" in protocol.header(SAMPLES)
-        assert protocol.check_split(SAMPLES).is_whole
+        assert protocol.check_split(SAMPLES).expected({}, {}) == ()
     assert known(3, split="all").check_split([replace(s, split="x") for s in SAMPLES]).state == "counted"
 
 
 def test_few_unusable_records_leave_a_release_whole() -> None:
     many = [replace(SAMPLES[0], id=str(index)) for index in range(198)]
     check = known(200).check_split(many, unusable=2)
-    assert (check.is_whole, check.unusable) == (True, 2)
+    assert (check.state, check.unusable) == ("counted", 2)
     assert "200 as published less 2 unusable, hash not known" in check.to_text()
     assert check.notes() == ("official: 2 of 200 records are unusable and were not asked",)
-    assert not known(200).check_split(many).is_whole
-    assert not known(200).check_split(many[:190], unusable=10).is_whole
+    assert known(200).check_split(many).state == "other count"
+    assert known(200).check_split(many[:190], unusable=10).state == "other count"
+
+
+def test_what_is_expected_follows_what_the_loader_was_told() -> None:
+    slake = get_protocol("slake")
+    check = slake.check_split([replace(sample, split="test") for sample in SAMPLES])
+    assert [known.count for known in check.expected({}, slake.options)] == [1061]
+    assert [known.count for known in check.expected({"languages": ["en", "zh"], "images": "x"}, {})] == [2094]
+    assert check.expected({"languages": ["fr"]}, {}) == ()
+    parts = get_protocol("path_mmu").check_split([replace(sample, split="test") for sample in SAMPLES])
+    assert parts.expected({}, {}) == ()
+    assert "none that is published: 799 (Atlas, test)" in parts.to_text()
 
 
 def real(name: str) -> Path:
