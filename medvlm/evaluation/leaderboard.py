@@ -16,6 +16,7 @@ from typing import Any
 from medvlm.evaluation.comparison import Run, Verdict, compare_runs, load_run, pair_records
 from medvlm.evaluation.contrasts import ACCURACY, FINDING_F1, value_of
 from medvlm.evaluation.markdown import interval_text
+from medvlm.evaluation.provenance import header_fields
 from medvlm.evaluation.statistics import Difference, Interval, mean_interval
 from medvlm.study import MedvlmError
 
@@ -207,7 +208,8 @@ def _score(run: Run, metric: str, seed: int) -> Interval:
 def _made_of(path: Path) -> dict[str, str]:
     file = (path if path.is_dir() else path.parent) / "score.json"
     values: dict[str, Any] = json.loads(file.read_text(encoding="utf-8")) if file.exists() else {}
-    return {str(name): str(value) for name, value in values.get("provenance", {}).items()}
+    fields = values.get("provenance") or header_fields(values.get("header", ""))
+    return {str(name): str(value) for name, value in fields.items()}
 
 
 def _notes(runs: Sequence[Run], seed: int) -> list[str]:
@@ -227,7 +229,7 @@ def _cells(place: Place) -> list[str]:
         place.name,
         f"{score.value:.3f}",
         interval_text(score),
-        "" if gap is None else f"{gap.value:.3f} ({interval_text(gap, '+')})",
+        "" if gap is None else f"{gap.value:.3f} ({interval_text(gap)})",
         "" if place.p_holm is None else f"{place.p_holm:.4f}",
         f"{place.unparsed:.1%}",
         str(score.n),

@@ -49,12 +49,16 @@ _BODY = """</head>
 </p>
 {{ grid(("run", "why"), board.apart, (0, 1)) }}
 {% endif %}
+{% if fields | length > 1 %}
 <h2>Provenance</h2>
 {{ grid(fields, made_of, range(fields | length)) }}
+{% endif %}
 </main>
 </body>
 </html>
 """
+_SAID = ("protocol", "prompt hash", "parser", "split hash", "fingerprint", "questions", "resampled by")
+"""Fields that are equal in all runs of a board; its head says them."""
 TEMPLATE = f"{MACROS}{HEAD}{STYLE}</style>\n{_BODY}"
 
 
@@ -76,7 +80,7 @@ def board_page(board: Leaderboard, banner: str = BANNER) -> str:
         {"cells": cells, "bar": draw_bar(one.value, one.low, one.high, span)}
         for cells, one in zip(board.cells(), scores, strict=True)
     ]
-    fields = list(dict.fromkeys(name for place in board.places for name in place.made_of if name not in board.alike))
+    fields = list(dict.fromkeys(name for place in board.places for name in place.made_of if name not in _SAID))
     environment = Environment(autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True)
     page = environment.from_string(TEMPLATE).render(
         title=board.title,

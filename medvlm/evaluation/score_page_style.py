@@ -33,7 +33,7 @@ table { border-collapse: collapse; width: 100%; font-variant-numeric: tabular-nu
 th, td { padding: 7px 14px; text-align: left; border-top: 1px solid var(--line); vertical-align: top; }
 thead th { border-top: 0; color: var(--soft); font-weight: 500; font-size: 13px; vertical-align: bottom; }
 tbody th { font-weight: 400; } .number { text-align: right; white-space: nowrap; overflow-wrap: normal; }
-tbody th, tbody td:not(.number) { min-width: 130px; }
+tbody th { min-width: 170px; } tbody td:not(.number) { min-width: 130px; }
 tr.main th, tr.main .value { font-weight: 650; }
 .soft, .ends { color: var(--soft); font-size: 13px; } .signature { font: 12px/1.4 ui-monospace, Menlo, monospace; }
 .summary { display: flex; flex-wrap: wrap; gap: 14px 36px; padding: 18px 20px; margin-top: 18px; }
@@ -94,7 +94,8 @@ EXAMPLES_STYLE = """.filters { display: flex; flex-wrap: wrap; gap: 10px; align-
 .badge.wrong, .badge.unparsed { color: var(--wrong); }
 .question { font-weight: 600; margin: 6px 0; } .problem { color: var(--soft); font-size: 13px; margin: 4px 0; }
 .options { list-style: none; margin: 0 0 8px; padding: 0; color: var(--soft); }
-.options .wanted, .options .chosen { color: var(--ink); } .options .mark { font-size: 12px; margin-inline-start: 6px; white-space: nowrap; }
+.options .wanted, .options .chosen { color: var(--ink); }
+.options .mark { font-size: 12px; margin-inline-start: 6px; white-space: nowrap; }
 .options .mark.is-wanted { color: var(--right); font-weight: 600; } .options .mark.is-chosen { font-weight: 600; }
 .reference { margin: 0 0 8px; white-space: pre-wrap; max-height: 320px; overflow-y: auto; }
 .label { color: var(--soft); font-size: 13px; }
