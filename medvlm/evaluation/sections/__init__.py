@@ -28,6 +28,7 @@ SECTIONS: tuple[SectionMaker, ...] = (
     grounding,
     measurement,
     change,
+    regions,
 )
 
 
