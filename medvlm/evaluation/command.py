@@ -8,6 +8,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from medvlm.evaluation.command_compare import build_compare_parser, run_compare
+from medvlm.evaluation.command_leaderboard import build_leaderboard_parser, run_leaderboard
 from medvlm.evaluation.command_protocols import build_protocols_parser, run_protocols
 from medvlm.evaluation.command_run import run, run_predictions
 from medvlm.study import MedvlmError
@@ -47,6 +48,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     arguments = list(sys.argv[1:] if argv is None else argv)
     if arguments[:1] == ["compare"]:
         return _answered(lambda: run_compare(build_compare_parser().parse_args(arguments[1:])))
+    if arguments[:1] == ["leaderboard"]:
+        return _answered(lambda: run_leaderboard(build_leaderboard_parser().parse_args(arguments[1:])))
     if arguments[:1] == ["protocols"]:
         return _answered(lambda: run_protocols(build_protocols_parser().parse_args(arguments[1:])))
     return _answered(lambda: _run_checked(build_parser().parse_args(arguments)))
