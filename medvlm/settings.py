@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Any, Literal, get_args
+from typing import Annotated, Any, Literal
 
 from pydantic import Field, model_validator
 
 from medvlm.stages import AnyStage, Baseline, FolderName, Settings
 from medvlm.study import Repair
 
+PLAIN: tuple[Baseline, ...] = ("majority", "position", "blank", "shuffled")
 TAKEN = ("init", "model")  # folders of a run that are no stage's
 
 
@@ -145,7 +146,8 @@ class EvaluateSettings(Settings):
     batch: Annotated[int, Field(ge=1)] = 64
     """Images answered together."""
     max_new_tokens: Annotated[int, Field(ge=1)] = 64
-    baselines: list[Baseline] = Field(default_factory=lambda: list(get_args(Baseline)))
+    baselines: list[Baseline] = Field(default_factory=lambda: [*PLAIN])
+    """What must do worse; ``wrong`` (images of another kind) is one more, and asks the model all questions again."""
     protocol: str | None = None
     """Protocol by name; None takes the one of the set."""
 

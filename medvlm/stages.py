@@ -8,7 +8,7 @@ from typing import Annotated, Any, Literal
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 FolderName = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]*$")]
-Baseline = Literal["majority", "blank", "shuffled"]
+Baseline = Literal["majority", "position", "blank", "shuffled", "wrong"]
 
 
 PolicyLoss = Literal[

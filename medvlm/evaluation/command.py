@@ -29,7 +29,7 @@ def build_parser() -> argparse.ArgumentParser:
         "--option", action="append", default=[], metavar="KEY=VALUE", help="what the set's loader takes"
     )
     parser.add_argument("--out", type=Path, help="folder of records and scores; run again to go on")
-    parser.add_argument("--baselines", nargs="*", help="majority, blank and shuffled of a model; majority of a file")
+    parser.add_argument("--baselines", nargs="*", help="majority, position, blank, shuffled, wrong; all of a model")
     parser.add_argument(
         "--compat", nargs="*", default=[], metavar="MODE", help="score as papers did too: llava_med, ..."
     )
@@ -83,9 +83,7 @@ def _check(options: argparse.Namespace) -> None:
     if options.predictions is not None:
         options.baselines = options.baselines or []
         options.out = options.out or options.predictions.with_suffix(".scored")
-        if others := sorted(set(options.baselines) - {"majority"}):
-            raise ValueError(f"baselines {', '.join(others)} need a model; a file of predictions has majority alone")
+        if others := sorted(set(options.baselines) - {"majority", "position"}):
+            raise ValueError(f"baselines {', '.join(others)} need a model; a file has position and majority alone")
     elif options.out is None:
         raise ValueError("a model needs a folder for its records: --out FOLDER")
-    elif options.baselines is None:
-        options.baselines = ["majority", "blank", "shuffled"]

@@ -18,8 +18,8 @@ from medvlm.study import Sample
 def run_predictions(options: argparse.Namespace) -> str:
     """Match, grade, score a file of predictions; the score as text."""
     from medvlm.datamodules.sets import LoadReport, load_set
-    from medvlm.evaluation.baselines import majority_records
     from medvlm.evaluation.compat import add_modes
+    from medvlm.evaluation.planning import UNSEEN, usable_baselines
     from medvlm.evaluation.predictions import match, read_predictions, score_predictions, write_scored
     from medvlm.evaluation.scoring import compare
 
@@ -43,9 +43,11 @@ def run_predictions(options: argparse.Namespace) -> str:
     score, records = score_predictions(
         samples, matched, protocol, source=options.predictions.name, seed=options.seed, unusable=unusable
     )
-    if "majority" in options.baselines:
-        baseline = majority_records(load("train"), samples, protocol)
-        score = compare(score, records, {"majority": baseline}, seed=options.seed)
+    if options.baselines:
+        train = load("train")
+        names, _ = usable_baselines(options.baselines, samples, train, options.seed)
+        blind = {name: UNSEEN[name](train, samples, protocol) for name in names}
+        score = compare(score, records, blind, seed=options.seed)
     score = add_modes(score, options.compat, samples, records, protocol=protocol.name, seed=options.seed)
     write_scored(options.out, score, records, samples, name=options.predictions.stem)
     return f"{score.to_text()}\n{report.summary()}\nrecords: {options.out}"
@@ -67,9 +69,7 @@ def run(options: argparse.Namespace) -> str:
     (protocol, loader_options), report = _chosen(options), LoadReport()
     samples = list(load_set(options.name, options.root, options.split, report=report, **loader_options))
     _check_whole(protocol, samples, report.skipped.total(), loader_options, options)
-    train = []
-    if "majority" in options.baselines:
-        train = list(load_set(options.name, options.root, "train", **loader_options))
+    baselines, train, without = _training(options, loader_options)
     folder = Path(options.model)
     reasoning = identify(folder).reasoning if folder.is_dir() else False
     model, processor = load_vlm(options.model, device=options.device)
@@ -80,7 +80,7 @@ def run(options: argparse.Namespace) -> str:
         PixelCache(processor.image_processor.pixels),
         protocol,
         options.out,
-        baselines=options.baselines,
+        baselines=baselines,
         train=train,
         seed=options.seed,
         batch=options.batch,
@@ -96,7 +96,24 @@ def run(options: argparse.Namespace) -> str:
         records = [latest[sample.id] for sample in asked]
         score = add_modes(score, options.compat, asked, records, protocol=protocol.name, seed=options.seed)
         write_score(options.out, score, records, asked, name=folder.name, seed=options.seed)
-    return f"{score.to_text()}\n{report.summary()}\nrecords: {options.out}"
+    return f"{score.to_text()}\n{without}{report.summary()}\nrecords: {options.out}"
+
+
+def _training(options: argparse.Namespace, loader_options: dict[str, Any]) -> tuple[list[str], list[Sample], str]:
+    """The baselines, the training samples that they need, and what is said where a set has none."""
+    from medvlm.datamodules.sets import load_set
+    from medvlm.evaluation.planning import BASELINES, UNSEEN
+
+    wanted = list(BASELINES if options.baselines is None else options.baselines)
+    if not UNSEEN.keys() & set(wanted):
+        return wanted, [], ""
+    try:
+        return wanted, list(load_set(options.name, options.root, "train", **loader_options)), ""
+    except (OSError, ValueError) as error:
+        if options.baselines is not None:
+            raise
+        left = [name for name in wanted if name not in UNSEEN]
+        return left, [], f"baselines {', '.join(UNSEEN)} were left out, no training samples: {error}\n"
 
 
 def _chosen(options: argparse.Namespace) -> tuple[Protocol, dict[str, Any]]:

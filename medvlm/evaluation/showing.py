@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import random
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
@@ -134,6 +135,18 @@ def _deranged(keys: Sequence[Key], groups: Mapping[Key, str], seed: int) -> dict
     place = {name: index for index, name in enumerate(names)}
     ordered = sorted(keys, key=lambda key: (place[groups[key]], str(key)))
     return {key: ordered[(index + largest) % len(ordered)] for index, key in enumerate(ordered)}
+
+
+def pairing_digest(samples: Sequence[Sample], shown: Mapping[Key, Key]) -> str:
+    """Eight hex digits that change with what is shown with any question, whatever folder the images lie in.
+
+    Args:
+        samples: All samples, with unique ids.
+        shown: What `shown_images` gave for them.
+    """
+    first = {sample.images: sample.id for sample in reversed(samples)}
+    pairs = sorted((sample.id, first[shown[sample.images]]) for sample in samples)
+    return hashlib.sha256(repr(pairs).encode()).hexdigest()[:8]
 
 
 def load_images(key: Key, mode: ImageMode, pixels: Callable[[ImageRef], Tensor]) -> tuple[Tensor, ...]:

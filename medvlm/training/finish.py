@@ -13,6 +13,7 @@ from typing import Any
 from rich.console import Console
 from rich.table import Table
 
+from medvlm.evaluation.contrasts import ACCURACY
 from medvlm.evaluation.protocols import get_protocol
 from medvlm.evaluation.runner import evaluate_with_baselines
 from medvlm.evaluation.scoring import Score
@@ -140,10 +141,10 @@ def entries(name: str, score: Score, seed: int, folder: Path) -> dict[str, Entry
     found: dict[str, Entry] = {}
     cost = folder / "cost.json"
     common = {"n": score.n if score.accuracy is None else score.accuracy.n, "seed": seed}
-    names = {"blank": "blind", "majority": "majority", "shuffled": "shuffled"}
     for comparison in score.comparisons:
-        row = {**interval(comparison.accuracy), **common}
-        found[names[comparison.name]] = row | {"of": name}
+        if comparison.metric == ACCURACY:
+            row = {**interval(comparison.accuracy), **common, "n": comparison.accuracy.n}
+            found["blind" if comparison.name == "blank" else comparison.name] = row | {"of": name}
     if score.accuracy is not None:
         row = {**interval(score.accuracy), **common}
         row["unparsed"] = score.unparsed
@@ -182,7 +183,9 @@ def label(name: str, row: Mapping[str, Any]) -> str:
     words = {
         "blind": "blind: {of}, shown a blank image",
         "shuffled": "{of}, shown another patient's image",
+        "wrong": "{of}, shown an image of another kind",
         "majority": "majority answer of the training set of {of}",
+        "position": "usual letter of the training set of {of}",
     }
     return words.get(name.partition(" (")[0], name).format(of=row.get("of", ""))
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -185,3 +186,55 @@ def test_no_samples_and_repeated_ids_are_refused(
         evaluate(engine, [], pixels, OWN, tmp_path / "r.jsonl")
     with pytest.raises(ValueError, match="more than once, first '0/effusion'"):
         evaluate(engine, [samples[0], samples[0]], pixels, OWN, tmp_path / "r.jsonl")
+
+
+def with_kinds(samples: list[Sample]) -> list[Sample]:
+    """Bright images are CT, dark ones MR: an image of another kind always has the other answer."""
+    return [replace(one, categories={"modality": "CT" if one.answer == "yes" else "MR"}) for one in samples]
+
+
+def test_an_image_of_another_kind_is_a_baseline(
+    engine: Any, samples: list[Sample], pixels: Pixels, tmp_path: Path
+) -> None:
+    score = evaluate_with_baselines(engine, with_kinds(samples), pixels, OWN, tmp_path, baselines=["wrong"], batch=3)
+    (found,) = score.comparisons
+    assert (found.name, found.accuracy.value, found.changed, found.p_holm) == ("wrong", 0.0, 1.0, found.difference.p)
+    assert (tmp_path / "wrong.jsonl").is_file()
+    assert "0.000 with an image of another kind (100% of answers change)" in score.notes[0]
+
+
+def test_a_baseline_that_the_set_cannot_have_is_said_before_any_is_asked(
+    make_engine: Any, samples: list[Sample], pixels: Pixels, tmp_path: Path
+) -> None:
+    one = [replace(sample, group="p") for sample in samples]
+    score = evaluate_with_baselines(make_engine(), one, pixels, OWN, tmp_path, train=samples)
+    assert [found.name for found in score.comparisons] == ["majority", "blank"]
+    text = " ".join(score.notes)
+    assert "baseline shuffled was left out: images cannot be shuffled: 6 of 6 are of one group" in text
+    assert "baseline wrong was left out: no image of another kind can be shown: modality is not said" in text
+    unseen = [replace(sample, images=()) for sample in samples]
+    score = evaluate_with_baselines(make_engine(), unseen, pixels, OWN, tmp_path / "text", baselines=["blank"])
+    assert "baseline blank was left out: no question shows an image" in score.notes
+
+
+def test_the_usual_letter_is_a_baseline_of_choices(
+    make_engine: Any, samples: list[Sample], pixels: Pixels, tmp_path: Path
+) -> None:
+    sides = ("left", "right")
+    asked = [replace(one, kind="choice", options=sides, answer="right") for one in samples]
+    engine = make_engine(answer=lambda sample, brightness: "B" if brightness > 0 else "A")
+    score = evaluate_with_baselines(engine, asked, pixels, OWN, tmp_path, baselines=["position"], train=asked)
+    (found,) = score.comparisons
+    assert (found.accuracy.value, found.difference.value) == (1.0, -0.5)
+    assert "the model is worse than the most frequent letter of training" in " ".join(score.notes)
+
+
+def test_another_pairing_of_images_is_another_run(
+    make_engine: Any, samples: list[Sample], pixels: Pixels, tmp_path: Path
+) -> None:
+    model = torch.nn.Linear(2, 2)
+    evaluate(make_engine(model), samples[:8], pixels, OWN, tmp_path / "r.jsonl", image="shuffled")
+    second, third = make_engine(model), make_engine(model)
+    evaluate(second, samples, pixels, OWN, tmp_path / "r.jsonl", image="shuffled")
+    evaluate(third, samples, pixels, OWN, tmp_path / "r.jsonl", image="shuffled")
+    assert (len(second.asked), third.asked) == (12, [])
