@@ -8,8 +8,10 @@ from medvlm.evaluation.protocols import Protocol
 from medvlm.evaluation.records import Record
 from medvlm.evaluation.sections.calibration import calibration, reliability
 from medvlm.evaluation.sections.change import change
+from medvlm.evaluation.sections.drafts import drafts
 from medvlm.evaluation.sections.grounding import grounding
 from medvlm.evaluation.sections.measurement import measurement
+from medvlm.evaluation.sections.orders import orders
 from medvlm.evaluation.sections.positions import positions
 from medvlm.evaluation.sections.regions import regions
 from medvlm.evaluation.sections.section import Section
@@ -23,7 +25,9 @@ SECTIONS: tuple[SectionMaker, ...] = (
     calibration,
     reliability,
     selective,
+    drafts,
     positions,
+    orders,
     subgroups,
     grounding,
     measurement,
