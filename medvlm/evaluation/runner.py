@@ -16,6 +16,7 @@ from medvlm.evaluation.answerer import Answerer, weights_hash
 from medvlm.evaluation.examination import Examination, Settings
 from medvlm.evaluation.outputs import write_score
 from medvlm.evaluation.planning import BASELINES, IMAGES, UNSEEN, usable_baselines
+from medvlm.evaluation.probes import check_probes, run_probes
 from medvlm.evaluation.protocols import Protocol as ScoringProtocol
 from medvlm.evaluation.provenance import provenance
 from medvlm.evaluation.records import Record
@@ -94,6 +95,7 @@ def evaluate_with_baselines(
     folder: Path | str,
     *,
     baselines: Sequence[str] = BASELINES,
+    probes: Sequence[str] = (),
     train: Sequence[Sample] = (),
     loop: Loop = plain_loop,
     name: str = "",
@@ -110,6 +112,7 @@ def evaluate_with_baselines(
         folder: Where ``real.jsonl``, ``blank.jsonl``, ... and what `write_score` leaves are written.
         baselines: Any of ``majority`` and ``position`` (of training), ``blank``, ``shuffled`` and ``wrong`` images; one
             that the set cannot have is left out, and a note says why.
+        probes: Keys of `medvlm.evaluation.probes.PROBES`: further questions, each a section of the score.
         train: Training samples, for ``majority``, ``position`` and for shots.
         loop: Runs the batches.
         name: What the model is called on the page.
@@ -117,8 +120,9 @@ def evaluate_with_baselines(
         settings: Fields of `medvlm.evaluation.examination.Settings`.
 
     Raises:
-        ValueError: If a baseline is unknown, or one of training is asked for without training samples.
+        ValueError: If a baseline or a probe is unknown, or one of training is asked for without training samples.
     """
+    check_probes(probes)
     folder = Path(folder)
     settings.setdefault("model_key", weights_hash(engine.model))
     chosen = Settings(**settings)
@@ -136,6 +140,10 @@ def evaluate_with_baselines(
         mode = next(mode for mode in IMAGES if mode == other)
         _, others[other] = _examine(engine, samples, pixels, protocol, path, loop, replace(chosen, image=mode), train)
     score = compare(replace(score, notes=(*score.notes, *left_out)), real, others, seed=chosen.seed)
+    probed = run_probes(
+        engine, samples, pixels, protocol, folder, probes, loop=loop, records=real, train=train, **settings
+    )
+    score = replace(score, sections=(*score.sections, *probed))
     score = replace(score, provenance=provenance(score.header, weights=chosen.model_key or "", seed=chosen.seed))
     if is_first():
         write_score(folder, score, real, samples, name=name, images=page_images, seed=chosen.seed)

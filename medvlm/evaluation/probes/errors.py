@@ -108,4 +108,4 @@ def _truth(record: Record) -> Verdict:
     return Verdict(True, int(place), correction) if record.categories["error"] else Verdict(False)
 
 
-PROBE = Probe(NAME, 1, _derive, _section, max_new_tokens=128, instructions={"open": _INSTRUCTION})
+PROBE = Probe(NAME, 1, _derive, _section, max_new_tokens=128, instructions={"open": _INSTRUCTION}, in_words=True)

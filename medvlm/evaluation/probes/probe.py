@@ -53,6 +53,8 @@ class Probe:
         section: From the set's records, the probe's, the notes of what was derived, and a seed, its table.
         max_new_tokens: Length of the longest answer that it needs, if that is more than the set's.
         instructions: What follows its questions, by kind, where that is not what follows the set's.
+        in_words: Whether only an answer in words can be right, so that it is asked greedily where the set was answered
+            by likelihoods or votes.
     """
 
     name: str
@@ -61,6 +63,7 @@ class Probe:
     section: Callable[[Sequence[Record], Sequence[Record], Sequence[str], int], Section]
     max_new_tokens: int = 0
     instructions: Mapping[AnswerKind, str] = field(default_factory=dict)
+    in_words: bool = False
 
 
 def ranked(samples: Sequence[Sample], seed: int) -> list[Sample]:

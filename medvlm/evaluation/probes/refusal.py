@@ -159,4 +159,4 @@ def _row(name: str, part: Sequence[Record], clusters: dict[str, str], seed: int)
     return (name, value, *shares, fmean(sure) if sure else None, len(part))
 
 
-PROBE = Probe(NAME, 1, _derive, _section)
+PROBE = Probe(NAME, 1, _derive, _section, in_words=True)

@@ -12,6 +12,7 @@ from torch import Tensor
 
 from medvlm import ranks
 from medvlm.evaluation.answerer import Answerer
+from medvlm.evaluation.answering.settings import GREEDY
 from medvlm.evaluation.examination import Examination, Settings
 from medvlm.evaluation.probes import errors, negation, refusal
 from medvlm.evaluation.probes.probe import Probe, Setting
@@ -51,6 +52,7 @@ def run_probes(
     *,
     loop: Callable[[Examination], None],
     records: Sequence[Record] | None = None,
+    train: Sequence[Sample] = (),
     most: int = 500,
     **settings: Any,
 ) -> tuple[Section, ...]:
@@ -65,6 +67,7 @@ def run_probes(
         names: Keys of `PROBES`.
         loop: Answers every batch of an open examination, `medvlm.evaluation.runner.plain_loop` for example.
         records: Those of the set's questions; None reads ``real.jsonl``.
+        train: Training samples, of which shots are taken.
         most: Most questions of the set that a probe takes.
         settings: Fields of `medvlm.evaluation.examination.Settings`; they should be those of the set's records.
 
@@ -82,16 +85,27 @@ def run_probes(
         probe = PROBES[name]
         with ranks.in_turn():
             derived = probe.derive(samples, setting)
+        used = _used(probe, chosen)
+        notes = derived.notes
+        if used.answering != replace(chosen.answering, probabilities=used.answering.probabilities):
+            notes = (*notes, "asked greedily, whatever the set was answered by: only words can be right here")
         probed: Sequence[Record] = ()
         if derived.samples:
-            used = replace(chosen, max_new_tokens=max(chosen.max_new_tokens, probe.max_new_tokens), image="real")
             locked = probe_protocol(protocol, probe, setting)
             path = folder / f"probe-{name}.jsonl"
-            with Examination(engine, derived.samples, pixels, locked, path, used) as examination:
+            with Examination(engine, derived.samples, pixels, locked, path, used, train=train) as examination:
                 loop(examination)
                 probed = examination.latest()
-        sections.append(probe.section(known, probed, derived.notes, chosen.seed))
+        sections.append(probe.section(known, probed, notes, chosen.seed))
     return tuple(sections)
+
+
+def _used(probe: Probe, chosen: Settings) -> Settings:
+    """How the questions of a probe are put: as those of the set, with room for its answers."""
+    tokens = max(chosen.max_new_tokens, probe.max_new_tokens)
+    words = probe.in_words and chosen.answering.strategy != "budget"
+    answering = GREEDY if words else chosen.answering
+    return replace(chosen, max_new_tokens=tokens, image="real", answering=answering, unusable=0)
 
 
 def probe_protocol(protocol: ScoringProtocol, probe: Probe, setting: Setting) -> ScoringProtocol:
