@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from functools import lru_cache
 from typing import Literal, get_args
 
 from medvlm.evaluation.labeler import label_report
@@ -45,16 +46,18 @@ def changes(report: str) -> set[tuple[str, Change]]:
         >>> sorted(changes("New effusion. The nodule is unchanged. No new consolidation."))
         [('Lung Lesion', 'stable'), ('Pleural Effusion', 'new')]
     """
-    found: set[tuple[str, Change]] = set()
-    for sentence in _SENTENCE.split(clean(report).lower()):
-        rest, stated = sentence, set[Change]()
-        for change, pattern in _PATTERNS.items():
-            if any(change == "stable" or not _DENIED.search(rest[: m.start()]) for m in pattern.finditer(rest)):
-                stated.add(change)
-            rest = pattern.sub(lambda match: "-" * len(match[0]), rest)  # "no change" is stable, and no change besides
-        named = [label for label in label_report(sentence) if label != "No Finding"] if stated else []
-        found |= {(label, change) for label in named or [""] for change in stated}
-    return found
+    return set().union(*map(_of_sentence, _SENTENCE.split(clean(report).lower())))
+
+
+@lru_cache(maxsize=1 << 14)  # reports repeat their sentences, and several scores read the same reports
+def _of_sentence(sentence: str) -> frozenset[tuple[str, Change]]:
+    rest, stated = sentence, set[Change]()
+    for change, pattern in _PATTERNS.items():
+        if any(change == "stable" or not _DENIED.search(rest[: m.start()]) for m in pattern.finditer(rest)):
+            stated.add(change)
+        rest = pattern.sub(lambda match: "-" * len(match[0]), rest)  # "no change" is stable, and no change besides
+    named = [label for label in label_report(sentence) if label != "No Finding"] if stated else []
+    return frozenset((label, change) for label in named or [""] for change in stated)
 
 
 def change_of(text: str) -> Change | None:
