@@ -95,7 +95,8 @@ class Examination:
         self._examples: dict[ImageRef, Tensor] = {}
         self._shots: Shots | None = None
         if answering.shots:
-            self._shots = Shots(train, answering.shots, seed=settings.seed, names=protocol.breakdown)
+            examples = [protocol.ask(sample) for sample in train if sample.kind in protocol.instructions]
+            self._shots = Shots(examples, answering.shots, seed=settings.seed, names=protocol.breakdown)
         self._shown: Mapping[Key, Key] = shown_images(samples, settings.image, settings.seed)
         self.key = run_key(
             engine,
@@ -227,7 +228,7 @@ class Examination:
     def _with_shots(self, images: tuple[Tensor, ...], shots: Sequence[Sample], questions: Sequence[Sample]) -> Ask:
         """An ask whose examples show their own images, whatever is shown with the questions."""
         shown = [self._example(image) for shot in shots for image in shot.images]
-        return Ask((*shown, *images), tuple(questions), tuple(self.protocol.ask(shot) for shot in shots))
+        return Ask((*shown, *images), tuple(questions), tuple(shots))
 
     def _example(self, image: ImageRef) -> Tensor:
         """The pixels of an example; one and the same tensor each time, so that it is encoded once a batch."""

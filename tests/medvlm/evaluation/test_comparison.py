@@ -132,6 +132,9 @@ def test_the_command_compares_folders_and_refuses_other_protocols(
     (tmp_path / "old" / "score.json").unlink()
     assert main(["compare", str(tmp_path / "a" / "real.jsonl"), str(tmp_path / "old")]) == 0
     assert "that the protocol is the same was not checked" in capsys.readouterr().out
+    write_scored(tmp_path / "other", *score_predictions(SAMPLES, given, Protocol("own", cluster="image"), source="o"))
+    assert main(["compare", str(tmp_path / "a"), str(tmp_path / "other")]) == 1
+    assert "not scored alike: fingerprint" in capsys.readouterr().err
     (tmp_path / "empty").mkdir()
     assert main(["compare", str(tmp_path / "a"), str(tmp_path / "empty")]) == 1
     (tmp_path / "none.jsonl").write_text("")

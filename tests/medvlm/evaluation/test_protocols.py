@@ -14,6 +14,7 @@ from medvlm.datamodules.sets import SETS, load_set
 from medvlm.datamodules.splits import split_hash
 from medvlm.evaluation.answerer import run_key
 from medvlm.evaluation.protocols import PROTOCOLS, KnownSplit, Protocol, get_protocol
+from medvlm.evaluation.runner import evaluate
 from medvlm.generation.prompts import INSTRUCTIONS, Prompter, prompt_hash, user_text
 from medvlm.study import ImageRef, Sample, SampleError
 
@@ -99,6 +100,20 @@ def test_another_instruction_changes_what_is_asked_and_the_key_of_the_run(tiny: 
     engine: Any = SimpleNamespace(prompter=prompter)
     keys = {run_key(engine, protocol, max_new_tokens=1, model_key="m") for protocol in (own, other)}
     assert len(keys) == 2
+
+
+def test_an_examination_asks_in_the_words_of_its_protocol(
+    engine: Any, samples: list[Sample], pixels: Any, tmp_path: Path
+) -> None:
+    own = Protocol("own", instructions={"closed": "Yes or no?"}, splits=(KnownSplit("train", "all", len(samples)),))
+    score = evaluate(engine, samples, pixels, own, tmp_path / "real.jsonl")
+    asked = [question for call in engine.calls for ask in call for question in ask.questions]
+    assert {question.instruction for question in asked} == {"Yes or no?"}
+    assert score.split["state"] == "counted"
+    assert own.fingerprint in score.header
+    engine.calls.clear()
+    evaluate(engine, samples, pixels, replace(own, instructions={"closed": "No?"}), tmp_path / "real.jsonl")
+    assert len(engine.asked) == len(samples), "answers to another prompt are not taken over"
 
 
 def test_a_question_is_asked_in_its_language() -> None:
