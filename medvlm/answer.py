@@ -10,6 +10,8 @@ from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
 
+from medvlm.sentences import sentence_confidences, split_sentences
+
 if TYPE_CHECKING:
     from medvlm.generation.engine import Reply
     from medvlm.study import Sample
@@ -64,6 +66,7 @@ class Answer:
             says how sure the model was of its words; it is not calibrated.
         finished: Whether the model ended by itself; False if it was cut at ``max_new_tokens``.
         provenance: Model, weights, prompt, decoding, images, notes and warnings.
+        sentences: Of a report, each sentence with the same mean over its own tokens; empty for other kinds.
     """
 
     question: str
@@ -79,6 +82,7 @@ class Answer:
     confidence: float
     finished: bool
     provenance: Provenance
+    sentences: tuple[tuple[str, float | None], ...] = ()
 
     def __str__(self) -> str:
         return self.text
@@ -121,7 +125,13 @@ def make_answer(sample: Sample, reply: Reply, provenance: Provenance, decode: Ca
         confidence=confidence(reply, decode),
         finished=reply.finished,
         provenance=provenance,
+        sentences=_sentences(reply, decode) if sample.kind == "report" else (),
     )
+
+
+def _sentences(reply: Reply, decode: Callable[[Sequence[int]], str]) -> tuple[tuple[str, float | None], ...]:
+    parts = split_sentences(plain(reply.text))
+    return tuple(zip(parts, sentence_confidences(parts, reply.tokens, reply.logps, decode), strict=True))
 
 
 def plain(text: str) -> str:

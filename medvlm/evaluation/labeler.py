@@ -6,6 +6,7 @@ It is named `rule_chexpert` wherever a score is printed. It is not CheXbert and 
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
 from functools import lru_cache
 from typing import Literal
 
@@ -142,17 +143,27 @@ def says_normal(report: str) -> bool:
     return any(not re.search(r"\b(?:not|abnormal)\s*$", text[: match.start()]) for match in _NORMAL.finditer(text))
 
 
+def mentions(sentence: str) -> Iterator[tuple[str, State, int, int]]:
+    """Every mention of a finding in a sentence: its label, what is said of it, and where its words start and end.
+
+    Args:
+        sentence: One sentence in lower case, with single spaces.
+
+    Examples:
+        >>> list(mentions("small left effusion, no pneumothorax"))
+        [('Pneumothorax', 'absent', 24, 36), ('Pleural Effusion', 'present', 11, 19)]
+    """
+    for label, pattern in _PATTERNS.items():
+        for match in pattern.finditer(sentence):
+            state = _state(sentence, *match.span())
+            sign = match.groupdict().get("sign") and state == "present"
+            yield label, "uncertain" if sign else state, *match.span()
+
+
 @lru_cache(maxsize=1 << 14)  # reports repeat their sentences, and several scores read the same reports
 def _sentence(text: str) -> tuple[tuple[str, State], ...]:
-    states: list[tuple[str, State]] = []
-    if _NORMAL_HEART.search(text):
-        states.append(("Cardiomegaly", "absent"))
-    for label, pattern in _PATTERNS.items():
-        for match in pattern.finditer(text):
-            state = _state(text, *match.span())
-            sign = match.groupdict().get("sign") and state == "present"
-            states.append((label, "uncertain" if sign else state))
-    return tuple(states)
+    heart: list[tuple[str, State]] = [("Cardiomegaly", "absent")] if _NORMAL_HEART.search(text) else []
+    return (*heart, *((label, state) for label, state, _, _ in mentions(text)))
 
 
 def _state(text: str, start: int, end: int) -> State:

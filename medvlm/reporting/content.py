@@ -4,16 +4,19 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
 
 from medvlm.answer import Answer, Provenance
 from medvlm.identity import DISCLAIMER
 from medvlm.predictor import Predictor
+from medvlm.reporting.findings import merge, said_of
 from medvlm.reporting.questions import PRESENCE, REPORT, sections
 from medvlm.reporting.reader import Ready
 from medvlm.reporting.report import SCHEMA, Finding, Instance, Origin, Presence, Sentence, Skipped, StudyReport, Used
+from medvlm.sentences import split_sentences
 from medvlm.study import Repair
 
+NO_PRIOR = "None was given."
 _PRESENCE: dict[str | None, Presence] = {"yes": "present", "no": "absent", None: "unread"}
 
 
@@ -49,16 +52,21 @@ def make_report(ready: Ready, answers: Sequence[Answer], key: str, created: str)
         created: When the run began.
     """
     report, *presence = answers
-    findings, impression = sections(report.text)
-    texts = {"findings": findings, "impression": impression}
+    texts = {"technique": technique(ready), "comparison": NO_PRIOR} | dict(
+        zip(("findings", "impression"), sections(report.text), strict=True)
+    )
+    sentences = tuple(_sentences(texts, report))
     return StudyReport(
         study=ready.study.id,
         run=key,
         stamp=ready.study.stamp,
         created=created,
         sections={name: text for name, text in texts.items() if text},
-        sentences=tuple(Sentence(name, text) for name, text in texts.items() if text),
-        findings=tuple(_finding(name, answer) for name, answer in zip(PRESENCE, presence, strict=True)),
+        sentences=sentences,
+        findings=tuple(
+            merge(_finding(name, answer), said_of(name, sentences))
+            for name, answer in zip(PRESENCE, presence, strict=True)
+        ),
         images=(_used(ready, report.provenance),),
         origin=_origin(report.provenance),
         skipped=tuple(Skipped(what, reason) for what, reason in ready.skipped),
@@ -66,6 +74,28 @@ def make_report(ready: Ready, answers: Sequence[Answer], key: str, created: str)
         confidence=round(report.confidence, 4),
         disclaimer=DISCLAIMER,
     )
+
+
+def technique(ready: Ready) -> str:
+    """What was looked at, from the headers alone: modality, view or number of slices, and how it was prepared.
+
+    Args:
+        ready: What was shown.
+    """
+    what = ready.chosen.name if ready.study.kind == "dicom" else f"{ready.study.kind} without a DICOM header"
+    notes = "".join(f" {note[0].upper()}{note[1:]}." for note in ready.shown.notes)
+    return f"{what[0].upper()}{what[1:]}.{notes}"
+
+
+def _sentences(texts: Mapping[str, str], report: Answer) -> Iterator[Sentence]:
+    """Each sentence of each section; those that the model wrote with the probability of their own tokens."""
+    written = iter(report.sentences)
+    for section, text in texts.items():
+        for part in split_sentences(text):
+            own = section in ("findings", "impression")
+            match = next((one for one in written if one[0].endswith(part)), None) if own else None
+            confidence = match[1] if match else None
+            yield Sentence(section, part, None if confidence is None else round(confidence, 4))
 
 
 def _finding(name: str, answer: Answer) -> Finding:
