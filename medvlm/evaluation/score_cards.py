@@ -13,6 +13,7 @@ from medvlm.evaluation.score_images import Shown
 
 _SIGNS = {"right": "✓", "wrong": "✗", "unparsed": "?", "not scored": "-"}
 _TALLEST = 420
+MOST_TAGS = 20
 
 
 def example_view(cards: Sequence[Card], records: Sequence[Record], seed: int) -> dict[str, Any]:
@@ -40,7 +41,8 @@ def example_view(cards: Sequence[Card], records: Sequence[Record], seed: int) ->
 
 
 def _tags(record: Record) -> list[str]:
-    return [shorten(" ".join(f"{name}={value}".split()), 80) for name, value in record.categories.items()]
+    pairs = list(record.categories.items())[:MOST_TAGS]
+    return list(dict.fromkeys(shorten(" ".join(f"{name}={value}".split()), 80) for name, value in pairs))
 
 
 def _card(card: Card, place: Mapping[str, int]) -> dict[str, Any]:

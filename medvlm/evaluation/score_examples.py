@@ -15,7 +15,8 @@ from medvlm.evaluation.records import Record
 from medvlm.evaluation.score_images import Shown
 
 OUTCOMES = ("right", "wrong", "unparsed", "not scored")
-LONGEST = 3000
+LONGEST, MOST_OPTIONS = 3000, 40
+_FINDINGS = {"hits": "findings agree", "extra": "extra", "missed": "missed"}
 _THOUGHT = re.compile(r"\s*<think>(.*?)(?:</think>|$)(.*)$", re.DOTALL)
 
 
@@ -46,7 +47,7 @@ class Card:
         record: What came of it.
         outcome: One of `OUTCOMES`.
         why: Why it is unparsed; empty otherwise.
-        options: Its options.
+        options: Its options; of very many the first, and the reference.
         thought: What the model wrote between its tags.
         answer: What it wrote after them.
         image: Its image; None if it has none, or images are not shown.
@@ -116,7 +117,7 @@ def make_card(record: Record, image: Shown | None = None) -> Card:
     """
     thought = _THOUGHT.match(record.text)
     outcome = outcome_of(record)
-    why = (f"could not be asked: {record.error}" if record.error else record.reason) if outcome == "unparsed" else ""
+    why = (f"no answer: {record.error}" if record.error else record.reason) if outcome == "unparsed" else ""
     return Card(
         record=record,
         outcome=outcome,
@@ -133,6 +134,8 @@ def make_card(record: Record, image: Shown | None = None) -> Card:
 
 def _options(record: Record) -> Iterable[Choice]:
     for place, text in enumerate(record.options):
+        if place >= MOST_OPTIONS and text != record.reference:
+            continue
         letter = ascii_uppercase[place] if place < len(ascii_uppercase) else str(place + 1)
         share = record.probabilities.get(letter)
         yield Choice(
@@ -153,6 +156,8 @@ def _facts(record: Record) -> Iterable[str]:
     for name, value in record.scores.items():
         if name in names and math.isfinite(value):
             yield f"{names[name]} {value:.2f}"
+    if "hits" in record.scores:
+        yield ", ".join(f"{int(record.scores[name])} {words}" for name, words in _FINDINGS.items())
     if record.kind == "closed":
         yield from (f"P({name}) {share:.0%}" for name, share in record.probabilities.items())
     if record.confidence is not None and math.isfinite(record.confidence):

@@ -30,7 +30,7 @@ nav a { color: var(--accent); }
 .scroll { overflow-x: auto; }
 .scroll:focus-visible { outline: 2px solid var(--accent); }
 table { border-collapse: collapse; width: 100%; font-variant-numeric: tabular-nums; }
-th, td { padding: 7px 14px; text-align: left; border-top: 1px solid var(--line); vertical-align: top; }
+th, td { padding: 7px 12px; text-align: left; border-top: 1px solid var(--line); vertical-align: top; }
 thead th { border-top: 0; color: var(--soft); font-weight: 500; font-size: 13px; vertical-align: bottom; }
 tbody th { font-weight: 400; } .number { text-align: right; white-space: nowrap; overflow-wrap: normal; }
 tbody th { min-width: 170px; } tbody td:not(.number) { min-width: 130px; }
@@ -41,10 +41,10 @@ tr.main th, tr.main .value { font-weight: 650; }
 .summary > div { min-width: 0; flex: 1 1 260px; } .summary ul { margin: 0; padding: 0; list-style: none; }
 .summary li { margin: 2px 0; } .beats { color: var(--right); font-weight: 650; }
 .loses { color: var(--wrong); font-weight: 650; } .ties { font-weight: 650; }
-.axis { position: relative; height: 14px; min-width: 180px; background: var(--track); border-radius: 3px; }
+.axis { position: relative; height: 14px; min-width: 150px; background: var(--track); border-radius: 3px; }
 .axis .fill { position: absolute; inset: 0 auto 0 0; background: var(--bar); border-radius: 3px 0 0 3px; }
 .axis .range { position: absolute; top: 6px; height: 2px; background: var(--ink); }
-.span { display: flex; justify-content: space-between; gap: 10px; min-width: 180px; }
+.span { display: flex; justify-content: space-between; gap: 10px; min-width: 150px; }
 .axis .range::before, .axis .range::after { content: ""; position: absolute; top: -3px; width: 2px; height: 8px;
   background: var(--ink); }
 .axis .range::before { left: 0; } .axis .range::after { right: 0; }
@@ -74,6 +74,7 @@ EXAMPLES_STYLE = """.filters { display: flex; flex-wrap: wrap; gap: 10px; align-
 .filters label { display: grid; gap: 2px; font-size: 13px; color: var(--soft); min-width: 0; flex: 0 1 auto; }
 .filters select, .filters input { font: inherit; font-size: 14px; color: var(--ink); background: var(--page);
   border: 1px solid var(--line); border-radius: 6px; padding: 5px 8px; max-width: 240px; width: 100%; }
+.filters ::placeholder { color: var(--soft); opacity: 1; }
 .filters output { margin-left: auto; font-variant-numeric: tabular-nums; color: var(--ink); }
 .examples { display: grid; grid-template-columns: repeat(auto-fill, minmax(min(320px, 100%), 1fr)); gap: 14px;
   align-items: start; }

@@ -82,7 +82,8 @@ McNemar's exact test knows no clusters. Detectable: the least difference found w
 {%- if row.words %}<br><span class="ends">{{ row.words }}</span>{% endif %}</th>
 <td class="number"><span class="value">{{ row.value }}</span></td>
 <td>{{ axis(row.bar, row.value ~ ", " ~ row.ends) }}<span class="ends">{{ row.ends }}</span></td>
-<td class="number">{{ row.difference }}</td><td class="number">{{ row.p }}</td>
+<td class="number">{{ row.difference }}{% if row.gap %}<br><span class="ends">{{ row.gap }}</span>{% endif %}</td>
+<td class="number">{{ row.p }}</td>
 <td class="number">{{ row.mcnemar }}</td><td class="number">{{ row.seen }}</td>
 <td class="number">{{ row.changed }}</td></tr>
 {% endfor %}

@@ -212,3 +212,16 @@ def test_a_markdown_table_has_as_many_cells_in_every_line(records: list[Record])
     for block in re.findall(r"(?:^\|.*\|$\n)+", text, re.MULTILINE):
         widths = {len(re.findall(r"(?<!\\)\|", line)) for line in block.splitlines()}
         assert len(widths) == 1
+
+
+def test_a_thousand_options_are_cut_but_the_right_one_stays() -> None:
+    options = tuple(f"option {n}" for n in range(1000))
+    card = make_card(record("1", "B", kind="choice", options=options, reference="option 900"))
+    assert len(card.options) == 41
+    assert [(one.text, one.wanted) for one in card.options[-1:]] == [("option 900", True)]
+
+
+@pytest.mark.parametrize(("name", "said"), [("thorax", True), ("slake", False)])
+def test_a_phantom_is_called_one(records: list[Record], name: str, said: bool) -> None:
+    score = score_records(records, OWN, header=f"{name} v1 | split 5c")
+    assert ("computed phantoms" in score_page(score, records)) is said

@@ -13,16 +13,20 @@ import numpy as np
 import pytest
 from PIL import Image as Picture
 
+from medvlm.evaluation.comparison import load_run
+from medvlm.evaluation.leaderboard import make_board
+from medvlm.evaluation.leaderboard_page import board_page
 from medvlm.evaluation.outputs import write_score
 from medvlm.evaluation.protocols import Protocol
 from medvlm.evaluation.records import Record, grade
 from medvlm.evaluation.score_examples import outcome_of
 from medvlm.evaluation.scoring import compare, score_records
 from medvlm.evaluation.sections.section import Curve, Section
-from medvlm.study import ImageRef, Sample
+from medvlm.study import AnswerKind, ImageRef, Sample
 
 pytestmark = pytest.mark.slow  # a browser starts
 
+KINDS: tuple[AnswerKind, ...] = ("box", "choice", "closed", "report")
 LONG = "pneumonoultramicroscopicsilicovolcanoconiosis" * 6
 CONTRAST = """() => {
   const channels = (text) => text.match(/[\\d.]+/g).map(Number);
@@ -81,7 +85,7 @@ def asked(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, list[Record]]
     image = (ImageRef(folder / "wide.png"),)
     samples, records = [], []
     for number in range(40):
-        kind = ("box", "choice", "closed", "report")[number % 4]
+        kind = KINDS[number % 4]
         answer = {"box": "0.10 0.20 0.40 0.60", "choice": "left", "closed": "yes", "report": "No effusion."}[kind]
         options = ("right", "left") if kind == "choice" else ()
         question = ("Give the box.", f"Which side? {LONG}", "هل يوجد انصباب؟ 有胸腔积液吗?", "Report.")[number % 4]
@@ -97,6 +101,7 @@ def asked(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, list[Record]]
         ("row", *[0.123456] * 13),), (curve,))  # fmt: skip
     header = "own v1 | split 5c | clusters by group"
     score = compare(score_records(records, Protocol("own"), header=header), records, {"twin": records})
+    (folder / "real.jsonl").write_bytes(b"".join(record.to_line() for record in records))
     write_score(folder, replace(score, sections=(table,), notes=(LONG,)), records, samples, name="a model", images=40)
     return folder / "score.html", records
 
@@ -171,6 +176,17 @@ def test_text_stands_out_from_what_is_behind_it(opened: Any, scheme: str) -> Non
     opened.emulate_media(color_scheme=scheme)
     worst = opened.evaluate(CONTRAST)
     assert worst["ratio"] >= 4.5, worst
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_a_leaderboard_can_be_read_too(browser: Any, asked: tuple[Path, list[Record]], scheme: Any) -> None:
+    board = make_board([load_run(asked[0].parent)])
+    (asked[0].parent / "board.html").write_text(board_page(board))
+    page = browser.new_page(viewport={"width": 390, "height": 900}, color_scheme=scheme)
+    page.goto((asked[0].parent / "board.html").as_uri())
+    assert page.evaluate("document.body.scrollWidth <= document.documentElement.clientWidth")
+    assert page.evaluate(CONTRAST)["ratio"] >= 4.5
+    page.close()
 
 
 def test_without_script_all_is_shown(browser: Any, asked: tuple[Path, list[Record]]) -> None:
