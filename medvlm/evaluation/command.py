@@ -9,6 +9,7 @@ from pathlib import Path
 
 from medvlm.evaluation.command_compare import build_compare_parser, run_compare
 from medvlm.evaluation.command_leaderboard import build_leaderboard_parser, run_leaderboard
+from medvlm.evaluation.command_probes import add_probes, check_chosen, list_probes
 from medvlm.evaluation.command_protocols import build_protocols_parser, run_protocols
 from medvlm.evaluation.command_run import run, run_predictions
 from medvlm.study import MedvlmError
@@ -33,6 +34,7 @@ def build_parser() -> argparse.ArgumentParser:
     parser.add_argument(
         "--compat", nargs="*", default=[], metavar="MODE", help="score as papers did too: llava_med, ..."
     )
+    add_probes(parser)
     parser.add_argument("--limit", type=int, help="most questions")
     parser.add_argument("--partial", action="store_true", help="score a split of another size than the released one")
     parser.add_argument("--batch", type=int, default=16, help="images answered together")
@@ -52,6 +54,8 @@ def main(argv: Sequence[str] | None = None) -> int:
         return _answered(lambda: run_leaderboard(build_leaderboard_parser().parse_args(arguments[1:])))
     if arguments[:1] == ["protocols"]:
         return _answered(lambda: run_protocols(build_protocols_parser().parse_args(arguments[1:])))
+    if arguments == ["--probes"]:
+        return _answered(list_probes)
     return _answered(lambda: _run_checked(build_parser().parse_args(arguments)))
 
 
@@ -80,6 +84,7 @@ def _check(options: argparse.Namespace) -> None:
         raise ValueError("name a model, or --predictions FILE, not both")
     if options.name is None and options.protocol is None:
         raise ValueError("name the set (--set slake), or with predictions the protocol (--protocol slake)")
+    check_chosen(options)
     if options.predictions is not None:
         options.baselines = options.baselines or []
         options.out = options.out or options.predictions.with_suffix(".scored")

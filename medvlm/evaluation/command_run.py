@@ -81,6 +81,7 @@ def run(options: argparse.Namespace) -> str:
         protocol,
         options.out,
         baselines=baselines,
+        probes=options.probes,
         train=train,
         seed=options.seed,
         batch=options.batch,

@@ -108,4 +108,13 @@ def _truth(record: Record) -> Verdict:
     return Verdict(True, int(place), correction) if record.categories["error"] else Verdict(False)
 
 
-PROBE = Probe(NAME, 1, _derive, _section, max_new_tokens=128, instructions={"open": _INSTRUCTION}, in_words=True)
+PROBE = Probe(
+    NAME,
+    "reports, half with one wrong sentence: is it noticed, found and corrected?",
+    1,
+    _derive,
+    _section,
+    max_new_tokens=128,
+    instructions={"open": _INSTRUCTION},
+    in_words=True,
+)

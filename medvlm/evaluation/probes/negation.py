@@ -94,4 +94,4 @@ def _same(first: Record, second: Record) -> bool:
     return _said(first) is not None and _said(first) == _said(second)
 
 
-PROBE = Probe(NAME, 1, _derive, _section)
+PROBE = Probe(NAME, 'each yes/no question again with the opposite truth: is "no" read?', 1, _derive, _section)

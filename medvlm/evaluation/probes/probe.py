@@ -48,6 +48,7 @@ class Probe:
 
     Attributes:
         name: One word; its records are ``probe-NAME.jsonl``.
+        about: What it asks, in a sentence.
         version: Raised with every change that can change a score.
         derive: From the set, its questions; the same for the same samples in any order.
         section: From the set's records, the probe's, the notes of what was derived, and a seed, its table.
@@ -58,6 +59,7 @@ class Probe:
     """
 
     name: str
+    about: str
     version: int
     derive: Callable[[Sequence[Sample], Setting], Derived]
     section: Callable[[Sequence[Record], Sequence[Record], Sequence[str], int], Section]

@@ -159,4 +159,11 @@ def _row(name: str, part: Sequence[Record], clusters: dict[str, str], seed: int)
     return (name, value, *shares, fmean(sure) if sure else None, len(part))
 
 
-PROBE = Probe(NAME, 1, _derive, _section, in_words=True)
+PROBE = Probe(
+    NAME,
+    "questions shown pictures that are not medical or of another kind: are they refused?",
+    1,
+    _derive,
+    _section,
+    in_words=True,
+)
