@@ -13,7 +13,9 @@ from pydantic import ValidationError
 
 from medvlm.files import write_whole
 from medvlm.settings import DataSettings, EvaluateSettings, ModelSettings, PartSettings, Recipe, TrainerSettings
-from medvlm.stages import ContrastiveStage, GRPOStage, PairSettings, PreferenceStage, Settings, SFTStage
+from medvlm.settings_base import Settings
+from medvlm.stages import ContrastiveStage, GRPOStage, PairSettings, PreferenceStage, SFTStage
+from medvlm.validation import ValidateSettings
 
 
 def find_recipe(name: str | Path) -> Path:
@@ -121,6 +123,7 @@ def _names(location: Sequence[int | str]) -> list[str]:
         "contrastive": ContrastiveStage,
         "preference": PreferenceStage,
         "pairs": PairSettings,
+        "validate": ValidateSettings,
     }
     section = next((sections[part] for part in reversed(location[:-1]) if part in sections), Recipe)
     return list(section.model_fields)

@@ -7,7 +7,8 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field, model_validator
 
-from medvlm.stages import AnyStage, Baseline, FolderName, Settings
+from medvlm.settings_base import Settings
+from medvlm.stages import AnyStage, Baseline, FolderName
 from medvlm.study import Repair
 
 PLAIN: tuple[Baseline, ...] = ("majority", "position", "blank", "shuffled")

@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, get_args
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import ConfigDict, Field, model_validator
+
+from medvlm.settings_base import Settings
+from medvlm.validation import ValidateSettings
 
 FolderName = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]*$")]
 Baseline = Literal["majority", "position", "blank", "shuffled", "wrong"]
+Corruption = Literal["side", "added", "denied", "size", "other"]
 
 
 PolicyLoss = Literal[
@@ -28,14 +32,10 @@ PolicyLoss = Literal[
 ]
 
 
-class Settings(BaseModel):
-    """Base of every section: unknown keys are errors, values never change after loading."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False, use_attribute_docstrings=True)
-
-
 class Stage(Settings):
     """What every stage has."""
+
+    model_config = ConfigDict(serialize_by_alias=True, validate_by_name=True, validate_by_alias=True)
 
     name: FolderName
     start: str | None = None
@@ -54,13 +54,13 @@ class Stage(Settings):
     clip_norm: Annotated[float, Field(gt=0)] = 1.0
     micro_tokens: Annotated[int, Field(ge=1)] = 16384
     """Most padded tokens in one forward pass; a batch is split, its gradient does not change."""
-    where: dict[str, str] = {}
+    where: dict[str, str] = Field(default_factory=dict)
     """Keep training samples whose categories have these values."""
     kinds: list[str] | None = None
     """Keep training samples of these kinds of answer."""
     order: Literal["random", "easy_first", "hard_first"] = "random"
     """Of training questions over the steps, by their pass rates (``data.rates``)."""
-    options: dict[str, Any] = {}
+    options: dict[str, Any] = Field(default_factory=dict)
     """Keyword arguments of the set's loader, over those of the data section."""
     evaluate: bool = True
     """Whether the stage's model is scored on the test split."""
@@ -68,6 +68,8 @@ class Stage(Settings):
     """Protocol by name; None takes that of the evaluate section."""
     baselines: list[Baseline] | None = None
     """What else is scored beside it; None takes those of the evaluate section."""
+    validation: Annotated[ValidateSettings | None, Field(alias="validate")] = None
+    """Scores the model while it is trained, and chooses its weights; None does neither."""
 
 
 class SFTStage(Stage):
@@ -91,7 +93,7 @@ class RewardTerm(Settings):
     until: Annotated[int, Field(ge=1)] | None = None
     """The batch at which its weight has become ``to``, in a straight line from ``from``."""
     to: float | None = None
-    options: dict[str, Any] = {}
+    options: dict[str, Any] = Field(default_factory=dict)
     """Keyword arguments of the reward function."""
 
     @model_validator(mode="after")
@@ -139,13 +141,13 @@ class GRPOStage(Stage):
     max_new_tokens: Annotated[int, Field(ge=1)] = 64
     rollouts: RolloutServer | None = None
     """A server that samples the completions; None samples them here."""
-    rewards: dict[str, float | RewardTerm] = {"accuracy": 1.0, "format": 0.1}
+    rewards: dict[str, float | RewardTerm] = Field(default={"accuracy": 1.0, "format": 0.1})
     """Weight of each reward, by name or ``package.module:function``; or its weight, gate, schedule and options."""
     on_reward_error: Literal["stop", "skip"] = "stop"
     """Whether a reward that fails ends the run, or its completion is left out and counted."""
     loss: PolicyLoss = "dapo"
     """The objective; what is None below is as this one has it (``medvlm.training.policy``, one file each)."""
-    loss_options: dict[str, float] = {}
+    loss_options: dict[str, float] = Field(default_factory=dict)
     """Numbers that only this loss has, such as ``tau_negative`` of sapo."""
     scale: Literal["group", "batch", "none"] | None = None
     """What centred rewards are divided by."""
@@ -213,7 +215,7 @@ class ContrastiveStage(Stage):
     objective: Literal["contrastive"]
     images: Annotated[int, Field(ge=2)] = 64
     """Pairs a batch; each is the negative of all others, so that a larger batch is a harder task."""
-    kinds: list[str] | None = ["report"]
+    kinds: list[str] | None = Field(default_factory=lambda: ["report"])
     """Only reports are paired."""
     loss: Literal["clip", "siglip", "soft"] = "clip"
     """InfoNCE, pairwise sigmoid, or InfoNCE whose target is spread over reports with the same findings (MedCLIP)."""
@@ -226,6 +228,12 @@ class ContrastiveStage(Stage):
     sharpness: Annotated[float, Field(gt=0)] = 10.0
     """Of the soft target: 1 is the paper's, a large one is InfoNCE."""
 
+    @model_validator(mode="after")
+    def _asks_nothing(self) -> ContrastiveStage:
+        if self.validation is not None:
+            raise ValueError("validate asks questions, and a contrastive stage learns to answer none: leave it out")
+        return self
+
 
 class PairSettings(Settings):
     """Where the pairs of a preference stage come from; they are kept in the stage's ``pairs.jsonl``."""
@@ -236,7 +244,7 @@ class PairSettings(Settings):
     they have ``chosen`` and ``rejected`` (``data``)."""
     path: Path | None = None
     """Of ``file``: the pairs; of ``rollouts``: the folder of a GRPO stage's rollouts."""
-    how: list[Literal["side", "added", "denied", "size", "other"]] = ["side", "added", "denied", "size", "other"]
+    how: list[Corruption] = Field(default_factory=lambda: list(get_args(Corruption)))
     """How reports are made wrong: side swapped, finding added or denied, size changed, somebody else's report."""
     each: Annotated[int, Field(ge=1)] = 1
     """Most pairs of a report, each by another corruption."""
@@ -246,7 +254,7 @@ class PairSettings(Settings):
     max_new_tokens: Annotated[int, Field(ge=1)] = 64
     limit: Annotated[int, Field(ge=1)] | None = None
     """Most questions that are sampled for; None takes all."""
-    rewards: dict[str, float | RewardTerm] = {"finding_f1": 1.0}
+    rewards: dict[str, float | RewardTerm] = Field(default={"finding_f1": 1.0})
     """What scores sampled answers, by name or ``package.module:function``."""
     chosen: Literal["best", "reference"] = "best"
     """Whether the best of the sampled answers is chosen, or the reference answer; the worst one is rejected."""

@@ -32,6 +32,7 @@ from medvlm.study import ImageRef, Sample
 from medvlm.training.configuration import plan_config
 from medvlm.training.fitting import check_fits
 from medvlm.training.inputs import check_images
+from medvlm.training.validation_data import held_out_share, validates
 
 
 def intensity_recipes(names: Sequence[str] | None) -> list[IntensityRecipe] | None:
@@ -156,13 +157,13 @@ def data_root(settings: DataSettings, recipe: Recipe) -> Path:
 
 
 def stage_data(recipe: Recipe, stage: Stage, root: Path, collate: Collate) -> StudyData:
-    """The data module of a stage."""
+    """The data module of a stage; where any stage is validated, its questions for that are out of every training."""
 
     def keep(sample: Sample) -> bool:
         right_kind = stage.kinds is None or sample.kind in stage.kinds
         return right_kind and all(sample.categories.get(name) == value for name, value in stage.where.items())
 
-    return StudyData(
+    data = StudyData(
         recipe.data.name,
         root,
         collate=collate,
@@ -176,6 +177,9 @@ def stage_data(recipe: Recipe, stage: Stage, root: Path, collate: Collate) -> St
         difficulty=difficulty(recipe.data, stage),
         steps=stage.steps,
     )
+    if validates(recipe):
+        data.validate_share = held_out_share(data)
+    return data
 
 
 def difficulty(settings: DataSettings, stage: Stage) -> Difficulty | None:

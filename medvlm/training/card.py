@@ -18,6 +18,7 @@ from medvlm.models.encoders.known import KNOWN
 from medvlm.settings import ModelSettings, Recipe
 from medvlm.stages import ContrastiveStage
 from medvlm.training.checks import protocol_name
+from medvlm.training.validation_result import read_result, result_text
 
 CARD_FILE = "README.md"
 
@@ -105,10 +106,14 @@ def _intensities(settings: ModelSettings) -> str:
 
 
 def _training(recipe: Recipe) -> str:
-    lines = [
-        f"- {stage.name}: {stage.objective}, {stage.steps} batches of {stage.images} contexts, rate {stage.lr:g}"
-        for stage in recipe.stages
-    ]
+    lines = []
+    for stage in recipe.stages:
+        result = read_result(recipe.folder / stage.name)
+        chosen = f"; {result_text(result)}" if result else ""
+        lines.append(
+            f"- {stage.name}: {stage.objective}, {stage.steps} batches of {stage.images} contexts, rate {stage.lr:g}"
+            f"{chosen}"
+        )
     adapters = f"Adapters, merged after each stage: {dict(recipe.model.lora)}." if recipe.model.lora else ""
     return "\n".join([*lines, "", f"Seed {recipe.seed}. {adapters}".strip(), *([recipe.note] if recipe.note else [])])
 

@@ -8,6 +8,7 @@ rename, so that a full disk or a kill leaves the one before as it was.
 from __future__ import annotations
 
 import shutil
+from collections.abc import Mapping
 from pathlib import Path
 from pickle import UnpicklingError
 from typing import Any
@@ -16,11 +17,32 @@ import torch
 from lightning.pytorch.plugins.io import CheckpointIO
 from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
+from torch import Tensor, nn
 
 from medvlm.files import atomic_folder
 from medvlm.study import WeightsError
 
 WEIGHTS, STATE, COMPLETE = "weights.safetensors", "state.pt", "complete"
+
+
+def trained_weights(module: nn.Module, state: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """Those of a module's weights that are trained; the rest comes from the stage's start.
+
+    Args:
+        module: Says which are.
+        state: Its weights by name.
+    """
+    names = {name for name, parameter in module.named_parameters() if parameter.requires_grad}
+    return {name: value for name, value in state.items() if name in names}
+
+
+def plain_weights(weights: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """Weights as safetensors writes them.
+
+    Args:
+        weights: On any device.
+    """
+    return {name: value.detach().cpu().contiguous() for name, value in weights.items()}
 
 
 class SafeCheckpointIO(CheckpointIO):
@@ -33,7 +55,7 @@ class SafeCheckpointIO(CheckpointIO):
             OSError: If the disk is full; the earlier checkpoint is untouched.
         """
         state = dict(checkpoint)
-        weights = {name: value.detach().cpu().contiguous() for name, value in state.pop("state_dict").items()}
+        weights = plain_weights(state.pop("state_dict"))
         with atomic_folder(Path(path)) as folder:
             save_file(weights, folder / WEIGHTS)
             torch.save(state, folder / STATE)

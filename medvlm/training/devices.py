@@ -224,6 +224,22 @@ def gathered(module: nn.Module) -> Iterator[None]:
             part.reshard()
 
 
+def load_trained(module: nn.Module, weights: Mapping[str, torch.Tensor]) -> None:
+    """Put trained weights into a module; of sharded ones, each process takes its share.
+
+    Args:
+        module: One that may be sharded, or not; what is not among the weights stays.
+        weights: Whole, by their names in the module.
+    """
+    from torch.distributed.checkpoint.state_dict import StateDictOptions, set_model_state_dict
+    from torch.distributed.fsdp import FSDPModule
+
+    if isinstance(module, FSDPModule):
+        set_model_state_dict(module, dict(weights), options=StateDictOptions(full_state_dict=True, strict=False))
+    else:
+        module.load_state_dict(weights, strict=False)
+
+
 def whole_model(module: Any, start: Callable[[], Any]) -> Any:
     """The trained model in one piece, on the first process; the others keep what they have.
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from statistics import fmean
 from typing import Any
 
@@ -25,6 +25,7 @@ from medvlm.training.inputs import check_images
 from medvlm.training.planning import Lengths, TokenCounter, some
 from medvlm.training.preference import LOSSES
 from medvlm.training.saved_values import Kept, values_of_images
+from medvlm.training.validation_data import exam_of
 
 WITHOUT_DATA = 96  # tokens of a prompt's text, where no data is at hand
 
@@ -40,6 +41,7 @@ class StagePlan:
         prompt: Tokens of a prompt, images included.
         answer: Tokens of an answer that is imitated, or the limit of a sampled one.
         memory: Bytes on each device.
+        validated: Questions of a validation; None where there is none, or the data is not there.
     """
 
     stage: AnyStage
@@ -48,6 +50,7 @@ class StagePlan:
     prompt: Lengths
     answer: Lengths
     memory: Memory
+    validated: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,6 +99,7 @@ def dry_run(recipe: Recipe) -> DryRun:
     check_rewards(recipe)
     notes: list[str] = []
     found = {stage.name: _samples(recipe, stage, notes) for stage in recipe.stages}
+    validated = {stage.name: _validated(recipe, stage) for stage in recipe.stages}
     config, downloads = plan_config(recipe.model)
     samples = [sample for groups in found.values() for group in groups for sample in group]
     recipes = intensity_recipes(recipe.model.intensity)
@@ -111,7 +115,10 @@ def dry_run(recipe: Recipe) -> DryRun:
             f"models {', '.join(FAMILIES)} are supported."
         )
     kept = values_of_images(config, counter.image_tokens) if census.trainable["vision"] else Kept()
-    plans = tuple(_plan(recipe, stage, found[stage.name], config, counter, census, kept) for stage in recipe.stages)
+    plans = tuple(
+        replace(_plan(recipe, stage, found[stage.name], config, counter, census, kept), validated=validated[stage.name])
+        for stage in recipe.stages
+    )
     size, limit = max_positions(config), device_gib(recipe.trainer)
     notes += [note for plan in plans if (note := _too_long(plan, size))]
     notes += [note for plan in plans if (note := _too_large(plan, recipe, limit))]
@@ -130,6 +137,19 @@ def _samples(recipe: Recipe, stage: AnyStage, notes: list[str]) -> list[tuple[Sa
     data = stage_data(recipe, stage, recipe.data.root or phantom_root(recipe), unused)
     data.setup("fit")
     return data.drawn().groups
+
+
+def _validated(recipe: Recipe, stage: AnyStage) -> int | None:
+    """Questions of each validation of a stage; None where there is none, or the data is not there.
+
+    Raises:
+        ValueError: If it cannot be validated as it says.
+    """
+    if stage.validation is None or _absent(recipe):
+        return None
+    unused: Any = None
+    exam = exam_of(recipe, stage, stage_data(recipe, stage, recipe.data.root or phantom_root(recipe), unused), unused)
+    return None if exam is None else len(exam.samples)
 
 
 def _absent(recipe: Recipe) -> str:

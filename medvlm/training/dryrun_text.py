@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from medvlm.settings import Recipe
 from medvlm.stages import GRPOStage
 from medvlm.training.footprint import WEIGHT_BYTES
+from medvlm.validation import ValidateSettings
 
 if TYPE_CHECKING:
     from medvlm.training.dryrun import DryRun, StagePlan
@@ -46,12 +47,35 @@ def _describe_stage(plan: StagePlan, recipe: Recipe) -> list[str]:
     if isinstance(stage, GRPOStage):
         sampled = drawn * plan.questions * stage.group
         lines.append(f"  rollouts: {stage.group} a question, about {sampled:,.0f} completions in {stage.mu} pass(es)")
+    if stage.validation is not None:
+        lines.append(f"  {validation_text(stage.validation, stage.steps, plan.validated)}")
     parts = ", ".join(f"{name} {shown_bytes(value)}" for name, value in memory.parts().items())
     weights = {4: "fp32", 2: "bf16"}[WEIGHT_BYTES[recipe.trainer.precision]]
     lines.append(
         f"  memory of a device ({recipe.trainer.precision}, {weights} weights): about {shown_bytes(memory.peak)}"
     )
     return [*lines, f"    {parts}", ""]
+
+
+def validation_text(settings: ValidateSettings, steps: int, questions: int | None) -> str:
+    """What the validation of a stage costs.
+
+    Args:
+        settings: How often it is.
+        steps: Batches of the stage.
+        questions: Of each time; None where that is not known.
+
+    Examples:
+        >>> validation_text(ValidateSettings(every=40), 100, 200)
+        'validation by accuracy: 200 questions x 3 times = 600 answers (every 40 batches, and after the last)'
+    """
+    times = math.ceil(steps / settings.every)
+    often = f"(every {settings.every:,} batches, and after the last)"
+    if questions is None:
+        most = "all questions" if settings.limit is None else f"at most {settings.limit:,} questions"
+        return f"validation by {settings.metric}: {most} x {times:,} times {often}"
+    total = questions * times
+    return f"validation by {settings.metric}: {questions:,} questions x {times:,} times = {total:,} answers {often}"
 
 
 def shown_count(number: int) -> str:

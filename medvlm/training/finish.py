@@ -34,6 +34,7 @@ from medvlm.training.run import Run, prepare, train_stage
 from medvlm.training.showcase import findings, write_showcase
 from medvlm.training.testing import test_loop
 from medvlm.training.trainer import build_trainer
+from medvlm.training.validation_result import read_result, result_text
 
 Entry = dict[str, Any]
 
@@ -66,6 +67,9 @@ def run_recipe(recipe: Recipe) -> dict[str, Entry]:
             console.print(score.to_text(console.width), highlight=False, markup=False)
             for name, row in entries(stage.name, score, recipe.seed, folder).items():
                 summary[f"{name} ({stage.name})" if name in summary else name] = row
+        if result := read_result(folder):
+            console.print(f"{stage.name}: {result_text(result)}", highlight=False, markup=False)
+            summary.setdefault(stage.name, {"seed": recipe.seed})["validation"] = result
         for finding in findings(recipe).get(stage.name, []):
             console.print(f"{stage.name}: {finding}", highlight=False, markup=False)
             row = summary.setdefault(stage.name, {"seed": recipe.seed})
@@ -127,6 +131,7 @@ def score_stage(run: Run, stage: AnyStage) -> Score:
         run.pixels,
         get_protocol(protocol_name(recipe, stage)),
         folder / "records",
+        name=f"{recipe.folder.name}/{stage.name}",
         baselines=baselines,
         train=data.samples["train"],
         seed=recipe.seed,
@@ -194,6 +199,10 @@ def notes(run: Run, summary: Mapping[str, Entry]) -> list[str]:
     """What a reader of the table must know: what the labels were, how often they are wrong, what training cost."""
     recipe, lines = run.recipe, [run.recipe.note] if run.recipe.note else []
     for stage in recipe.stages:
+        if result := read_result(recipe.folder / stage.name):
+            lines.append(f"{stage.name}: {result_text(result)}")
+            if stage.evaluate and recipe.evaluate.split == "validate":
+                lines.append(f"{stage.name}: it is scored on the split by which it was chosen; expect less elsewhere.")
         if isinstance(stage, SFTStage) and stage.weak:
             lines.append(f"{stage.name}: {weak_labels(run, stage)}")
         if isinstance(stage, GRPOStage):

@@ -33,6 +33,7 @@ from medvlm.logps import branch_logps
 from medvlm.models.parts import part_of
 from medvlm.ranks import average_gradients, gather_rows
 from medvlm.rows import Rows, pack
+from medvlm.training.checkpoint import trained_weights
 from medvlm.training.devices import Shards, gathered, shard
 from medvlm.training.step import Micro, Schedule
 from medvlm.tree import Tree
@@ -281,8 +282,7 @@ class Objective(lightning.LightningModule):
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         """Keep trained weights only, and where the run stands."""
-        kept = {name for name, parameter in self.named_parameters() if parameter.requires_grad}
-        checkpoint["state_dict"] = {key: value for key, value in checkpoint["state_dict"].items() if key in kept}
+        checkpoint["state_dict"] = trained_weights(self, checkpoint["state_dict"])
         checkpoint["batches_done"] = self.batches_done
         checkpoint["cpu_seconds"] = self.cpu_seconds
 

@@ -6,9 +6,11 @@ What a run leaves in its folder::
     init/model             the untrained (or loaded) model
     STAGE/model            the model after a stage: a Hugging Face folder, safetensors only
     STAGE/steps            checkpoints of an unfinished stage
+    STAGE/best             the best weights of an unfinished stage that is validated
     STAGE/logs             metrics as CSV, one attempt after each interruption
     STAGE/rollouts         sampled completions with their rewards (GRPO)
     STAGE/pairs.jsonl      what was chosen over what (preference)
+    STAGE/validation       answers of each validation; what they reached is in STAGE/validation.json
     STAGE/records          one line for each test question: answer, score, confidence
     model                  the last stage's model
     summary.json, index.html
@@ -53,6 +55,9 @@ from medvlm.training.rollouts import RolloutLog
 from medvlm.training.sft import SFT
 from medvlm.training.step import Schedule
 from medvlm.training.trainer import build_trainer
+from medvlm.training.validation import Validation
+from medvlm.training.validation_data import exam_of
+from medvlm.training.validation_result import RESULT
 
 
 @dataclass(slots=True)
@@ -93,8 +98,8 @@ def prepare(recipe: Recipe) -> Run:
     """Make the folder, the data and the model from which the first stage starts, unless they are there.
 
     Raises:
-        ValueError: If the folder holds a run of another recipe, a stage names a reward that does not exist, or the
-            recipe asks for devices or a strategy that there are not.
+        ValueError: If the folder holds a run of another recipe, a stage names a reward or a number to validate by that
+            does not exist, or the recipe asks for devices or a strategy that there are not.
         RankError: In every other process, if the first one failed.
     """
     check_rewards(recipe)
@@ -106,11 +111,20 @@ def prepare(recipe: Recipe) -> Run:
         root = data_root(recipe.data, recipe)
         start = recipe.folder / "init" / "model"
         if not start.is_dir():
+            _check_validation(recipe, root)
             save_model(*build_model(recipe.model, set_texts(recipe, root), seed=recipe.seed), recipe, start)
     _, processor = load_vlm(start)
     images = processor.image_processor
     cache = pixel_cache(recipe.data, images)
     return Run(recipe, root, cache, *display_range(images.image_mean, images.image_std))
+
+
+def _check_validation(recipe: Recipe, root: Path) -> None:
+    """See that every stage can be validated as it says, before the first one is trained."""
+    unused: Any = None
+    for stage in recipe.stages:
+        if stage.validation is not None:
+            exam_of(recipe, stage, stage_data(recipe, stage, root, unused), unused)
 
 
 def pixel_cache(settings: DataSettings, images: Any) -> PixelCache:
@@ -237,23 +251,31 @@ def train_stage(run: Run, stage: AnyStage) -> Path:
     module = build_objective(recipe, stage, model, processor, folder)
     data = run.data(stage, "fit")
     check_samples(module.prompter, data.drawn().groups, stage, max_positions(model.config))
-    trainer = build_trainer(recipe, stage, folder)
+    exam = exam_of(recipe, stage, data, run.pixels)
+    validation = None
+    if exam is not None and stage.validation is not None:
+        validation = Validation(exam, stage.validation, stage.steps, folder)
+    trainer = build_trainer(recipe, stage, folder, callbacks=[] if validation is None else [validation])
     if isinstance(stage, PreferenceStage) and isinstance(module, Preference):
         remember_reference(recipe, stage, module, data, run.pixels, trainer)
     checkpoint = latest_checkpoint(folder / "steps")
     if checkpoint is not None:
         data.start_step = int(checkpoint.name.partition("-")[2])
     trainer.fit(module, data, ckpt_path=checkpoint, weights_only=True)
-    if module.batches_done < stage.steps:
+    if module.batches_done < stage.steps and not (validation is not None and validation.stopped):
         raise KeyboardInterrupt(f"Stage {stage.name} stopped at batch {module.batches_done} of {stage.steps}.")
+    result = None if validation is None else validation.finish(module)
     model = whole_model(module, lambda: starting_model(recipe, stage)[0])
     with in_turn():
         if is_first():
-            cost = {"cpu_seconds": round(module.cpu_seconds, 1), "batches": stage.steps}
+            cost = {"cpu_seconds": round(module.cpu_seconds, 1), "batches": module.batches_done}
             write_whole(folder / "cost.json", json.dumps(cost))
+            if result is not None:
+                write_whole(folder / RESULT, json.dumps(result, indent=1))
             model = merged(model, start_folder(recipe, stage))
             save_model(model, processor, recipe, folder / "model", module.save_beside)
-            shutil.rmtree(folder / "steps", ignore_errors=True)
+            for unfinished in ("steps", "best"):
+                shutil.rmtree(folder / unfinished, ignore_errors=True)
     return folder
 
 

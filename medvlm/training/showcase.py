@@ -81,7 +81,11 @@ def write_showcase(
         recipe.folder / "index.html",
         recipe.name,
         rows,
-        {f"{stage}: {name}": points for stage in curves for name, points in _charts(curves[stage])},
+        {
+            f"{stage.name}: {name}": points
+            for stage in recipe.stages
+            for name, points in (*_charts(curves[stage.name]), *_validated(curves[stage.name], stage))
+        },
         list(_examples(recipe.folder / last / "records" / "real.jsonl", images, recipe.stages[-1])),
         notes,
         banner=BANNER if set(recipe.data.sets) & set(PHANTOM_SETS) else "Research software. Not for clinical use.",
@@ -121,6 +125,16 @@ def _charts(metrics: Mapping[str, list[tuple[float, float]]]) -> Iterator[tuple[
     for metric, name in wanted.items() if whole else [("loss", CURVES["loss"])]:
         if len(points := metrics.get(metric, [])) > 1:
             yield name, points
+
+
+def _validated(
+    metrics: Mapping[str, list[tuple[float, float]]], stage: Stage
+) -> Iterator[tuple[str, list[tuple[float, float]]]]:
+    """Charts of the number by which a stage is validated, and of the accuracy."""
+    watched = [] if stage.validation is None else [stage.validation.metric, "accuracy"]
+    for name in dict.fromkeys(watched):
+        if len(points := metrics.get(f"validation/{name}", [])) > 1:
+            yield f"validation {name}", points
 
 
 def _marks(metrics: Mapping[str, list[tuple[float, float]]]) -> Iterator[tuple[str, list[float]]]:

@@ -7,6 +7,7 @@ import logging
 import shutil
 import warnings
 from collections import defaultdict
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -47,7 +48,13 @@ class Checkpoints(Callback):
 
 
 def build_trainer(
-    recipe: Recipe, stage: Stage, folder: Path, *, attempt: str | None = None, trains: bool = True
+    recipe: Recipe,
+    stage: Stage,
+    folder: Path,
+    *,
+    attempt: str | None = None,
+    trains: bool = True,
+    callbacks: Sequence[Callback] = (),
 ) -> lightning.Trainer:
     """The trainer of a stage.
 
@@ -57,17 +64,18 @@ def build_trainer(
         folder: Of the stage; metrics go to ``logs/ATTEMPT/metrics.csv``.
         attempt: Name of the attempt; ``attempt-N`` if not given, a new one after each interruption.
         trains: Whether weights are trained; to score them, every process holds the whole model.
+        callbacks: What else is done after a batch, before it is saved.
     """
     settings = recipe.trainer
     placed = settings if trains else settings.model_copy(update={"strategy": "auto"})
     if settings.threads is not None:
         torch.set_num_threads(settings.threads)
     _quiet()
-    callbacks: list[Callback] = [Checkpoints(folder / "steps", settings.checkpoint_every)]
+    called: list[Callback] = [*callbacks, Checkpoints(folder / "steps", settings.checkpoint_every)]
     if (recipe.model.lora or {}).get("method") == "adalora":
-        callbacks.insert(0, RankBudget(stage.steps))
+        called.insert(0, RankBudget(stage.steps))
     if settings.progress:
-        callbacks.append(RichProgressBar())
+        called.append(RichProgressBar())
     return lightning.Trainer(
         accelerator=settings.accelerator,
         devices=settings.devices,
@@ -78,7 +86,7 @@ def build_trainer(
         limit_train_batches=stage.steps,
         limit_val_batches=0,
         logger=build_loggers(recipe, stage, folder, attempt),
-        callbacks=callbacks,
+        callbacks=called,
         plugins=[SafeCheckpointIO()],
         log_every_n_steps=settings.log_every,
         use_distributed_sampler=False,  # the data modules know the shares of all processes

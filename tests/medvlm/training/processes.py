@@ -26,6 +26,7 @@ from medvlm.config import load_config
 from medvlm.settings import Recipe
 from medvlm.training import run
 from medvlm.training.trainer import read_metrics
+from medvlm.training.validation_result import read_result
 
 spec = importlib.util.spec_from_file_location("killable", Path(__file__).with_name("killable.py"))
 assert spec is not None
@@ -52,6 +53,7 @@ class Scenario:
 
 TWO = ((2, 0),)
 PARTS = {"mu": 1, "minibatches": 2, "loss": "reinforce_pp", "resample": 1, "steps": 2}
+VALIDATED = {"steps": 20, "lr": 1e-2, "decay": "none", "validate": {"every": 4}}
 REPORTS = {"kinds": ["report"], "steps": 3, "images": 3, "lr": 3e-3, "micro_tokens": 120}
 OTHERS: dict[str, dict[str, Any]] = {
     "align": {"name": "align", "objective": "contrastive", "local": 0.5, "dim": 16, **REPORTS},
@@ -80,13 +82,17 @@ SCENARIOS: dict[str, Scenario] = {
     "kto-ddp": Scenario(TWO, "ddp", stages=("kto",), like="kto"),
     "dpo": Scenario(stages=("dpo",)),
     "dpo-fsdp": Scenario(TWO, "fsdp", stages=("dpo",), like="dpo"),
+    "valid": Scenario(changes=VALIDATED, stages=("sft",)),
+    "valid-ddp": Scenario(TWO, "ddp", changes=VALIDATED, stages=("sft",), like="valid"),
+    "valid-fsdp": Scenario(TWO, "fsdp", changes=VALIDATED, stages=("sft",), like="valid"),
+    "valid-killed-by-two-resumed-by-one": Scenario(((2, 16), (1, 0)), changes=VALIDATED, stages=("sft",), like="valid"),
     "batch": Scenario(changes={"scale": "batch", "mu": 1, "beta": 0.0}, stages=("grpo",)),
     "batch-ddp": Scenario(TWO, "ddp", changes={"scale": "batch", "mu": 1, "beta": 0.0}, stages=("grpo",), like="batch"),
 }
 
 
 def write_data(folder: Path) -> None:
-    """The questions of the killed runs, three that show no image, reports of five images, and three to score."""
+    """The questions of the killed runs, three without image, reports of five, three to score and five to validate."""
     killable.write_data(folder)
     lines = (folder / "data.jsonl").read_text(encoding="utf-8").splitlines()
     for index in range(3):
@@ -99,6 +105,9 @@ def write_data(folder: Path) -> None:
     for index in range(3):
         record = {"id": f"test-{index}", "images": [f"{index}.png"], "question": "Which side?", "answer": "left"}
         lines.append(json.dumps(record | {"options": ["left", "right"], "split": "test"}))
+    for index in range(5):
+        record = {"id": f"valid-{index}", "images": [f"{index}.png"], "question": "Which side?", "answer": "left"}
+        lines.append(json.dumps(record | {"options": ["left", "right"], "split": "validate"}))
     (folder / "data.jsonl").write_text("\n".join(lines), encoding="utf-8")
 
 
@@ -109,7 +118,7 @@ def recipe(folder: Path, name: str, processes: int) -> Recipe:
     values["name"] = name
     values["data"]["augment"] = False
     values["trainer"] |= {"devices": processes, "strategy": scenario.strategy if processes > 1 else "auto"}
-    values["evaluate"] = {"batch": 2, "max_new_tokens": 4}
+    values["evaluate"] = {"batch": 2, "max_new_tokens": 24 if "validate" in scenario.changes else 4}
     stages = [stage for stage in values["stages"] if stage["name"] in scenario.stages]
     for stage in stages:
         if stage["name"] == "grpo":
@@ -158,12 +167,13 @@ def attempt(folder: Path, name: str, number: int) -> list[int]:
 
 
 def left(folder: Path, name: str) -> dict[str, Any]:
-    """Losses, weights and rollouts of a finished scenario."""
-    found: dict[str, Any] = {"curves": {}, "weights": {}, "rollouts": {}}
+    """Losses, weights, rollouts and validations of a finished scenario."""
+    found: dict[str, Any] = {"curves": {}, "weights": {}, "rollouts": {}, "validations": {}}
     settings = load_config(folder / "runs" / name / "recipe.yaml")
     for stage in settings.stages:
         place = settings.folder / stage.name
         found["curves"][stage.name] = read_metrics(place)
+        found["validations"][stage.name] = read_result(place)
         weights = load_file(place / "model" / "model.safetensors")
         found["weights"][stage.name] = {key: value.double().flatten()[:5].tolist() for key, value in weights.items()}
         lines = [
