@@ -45,7 +45,7 @@ th { font-size: 13px; color: var(--soft); font-weight: 600; }
 <body>
 <div class="banner" role="note">{{ banner }}</div>
 <main>
-<h1>{{ report.current.what or "Report" }}</h1>
+<h1>{{ (report.current.what or "Report")[0] | upper }}{{ (report.current.what or "Report")[1:] }}</h1>
 <p class="status">Machine-written, {{ report.status }}. Study {{ report.study }}.</p>
 {% if report.abstained %}
 <div class="abstained"><b>No report was made.</b> {{ report.abstained }}</div>
@@ -81,7 +81,8 @@ th { font-size: 13px; color: var(--soft); font-weight: 600; }
 <td>{{ finding.size or "-" }}
 {% if finding.size_mm is not none %}({{ "%.0f" | format(finding.size_mm) }} mm){% endif %}</td>
 <td>{{ certainty }}</td>
-<td>{{ "-" if finding.agrees is none else "agree" if finding.agrees else "contradict each other" }}</td></tr>
+<td{% if finding.agrees is false %} class="present"{% endif %}>
+{{ "-" if finding.agrees is none else "agree" if finding.agrees else "contradict each other" }}</td></tr>
 {% endfor %}
 </tbody></table></div>
 <p class="doubt">* Probability of the model's own answer; it is not calibrated.</p>
