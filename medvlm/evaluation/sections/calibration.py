@@ -18,13 +18,13 @@ from medvlm.evaluation.statistics import Floats
 
 BINS = 10
 _ABOUT = (
-    f"Top-label calibration in {BINS} bins of equal width. ECE is the mean distance of confidence from accuracy over "
-    "the bins by their answers, MCE the largest (Guo et al. 2017); Brier is the squared error over all options, 0 to 2 "
-    "(Brier 1950). Intervals by cluster bootstrap, centred, as resampling alone raises an error."
+    f"Top label, {BINS} bins of equal width: ECE is the mean gap of confidence and accuracy, MCE the largest (Guo "
+    "et al. 2017); Brier is the squared error over all options, 0 to 2 (Brier 1950). Intervals by cluster bootstrap, "
+    "those of ECE and MCE centred, as resampling alone raises them."
 )
 _WRITTEN = (
     "token probability is the mean over the tokens written, thoughts included: how sure the model is of its words, not "
-    "of its choice; there the probabilities of the options were not asked for"
+    "of its choice"
 )
 
 

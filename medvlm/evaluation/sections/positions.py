@@ -15,9 +15,9 @@ from medvlm.evaluation.sections.section import Cell, Section
 from medvlm.evaluation.statistics import Floats
 
 _ABOUT = (
-    "Choice questions by the letter of the right option. The distance of the given from the right letters is half the "
-    "sum of the absolute differences of their shares: the share of answers that would have to change for both to be "
-    "alike; its interval is centred, as resampling alone raises a distance."
+    "Choice questions by the letter of the right option. Distance is total variation, the share of answers that would "
+    "have to change for given and right letters to be equally frequent; its interval is centred, as resampling alone "
+    "raises it."
 )
 
 

@@ -17,9 +17,9 @@ COVERAGES = (1.0, 0.9, 0.8, 0.7, 0.5)
 _POINTS = 100
 _CELLS = 200_000
 _ABOUT = (
-    "Answers in order of confidence, the least sure ones left to a reader; unread answers come last. AURC is the mean "
-    "share of wrong answers over all coverages (Geifman and El-Yaniv 2017); the part above the best order is what a "
-    "better confidence could gain. Ties count as their expected value."
+    "The least sure answers are left to a reader, unread ones first. AURC is the mean share of wrong answers over all "
+    "coverages (Geifman and El-Yaniv 2017), its part above the best order what a better confidence could gain. Ties "
+    "count as the mean over their orders."
 )
 
 

@@ -15,7 +15,7 @@ from medvlm.evaluation.protocols import Protocol
 from medvlm.evaluation.records import Record
 from medvlm.evaluation.sections.resampling import difference_of, interval_of, ratio, resampled_sums
 from medvlm.evaluation.sections.section import Cell, Section
-from medvlm.evaluation.statistics import Difference, Floats
+from medvlm.evaluation.statistics import Difference, Floats, cluster_sums
 
 LEAST = 10
 """Clusters below which a group is shown but never called the worst or the best."""
@@ -36,10 +36,9 @@ UNKNOWN = "unknown"
 LEVEL = 0.05
 _MEASURES = ("accuracy", "finding F1", "missed findings")
 _ABOUT = (
-    "Gaps are best less worst group by cluster bootstrap; p is how often groups that are all alike would differ as "
-    "much, so that the worst of many is no finding by itself. Missed findings: share of "
-    "the present findings asked for by yes or no that were not affirmed (under-diagnosis). Groups of fewer than "
-    f"{LEAST} clusters, unknown ones and the rest of many are never called worst or best."
+    "Gap: best less worst group; p: how often groups that are all alike would differ as much. Missed findings: share "
+    "of present findings, asked for by yes or no, that were not affirmed (under-diagnosis). Groups of fewer than "
+    f"{LEAST} clusters, unknown ones and the rest of many are never called best or worst."
 )
 
 
@@ -50,16 +49,16 @@ class _Table:
     Attributes:
         attribute: Such as ``sex``.
         groups: Values, in the order shown.
-        n: Records of each group.
-        clusters: Clusters of each group.
+        n: Records of each group, in all and by measure, ``(groups, 1 + measures)``.
+        clusters: Their clusters, likewise.
         value: Each measure of each group, ``(groups, measures)``; NaN where it has none.
         drawn: The same of each resample, ``(resamples, groups, measures)``.
     """
 
     attribute: str
     groups: tuple[str, ...]
-    n: tuple[int, ...]
-    clusters: tuple[int, ...]
+    n: NDArray[np.int64]
+    clusters: NDArray[np.int64]
     value: Floats
     drawn: Floats
 
@@ -190,12 +189,15 @@ def _table(
     shape = (-1, len(names), len(_MEASURES), 2)
     sums = columns.sum(axis=0).reshape(shape)[0]
     drawn = resampled_sums(columns, clusters, seed=seed).reshape(shape)
-    inside = [{cluster for cluster, has in zip(clusters, column, strict=True) if has} for column in member.T]
+    asked = np.concatenate([np.ones((len(records), 1), dtype=bool), counts[:, 1::2] > 0], axis=1)
+    inside = member[:, :, None] & asked[:, None, :]
     return _Table(
         attribute,
         tuple(names),
-        tuple(map(int, member.sum(axis=0))),
-        tuple(map(len, inside)),
+        inside.sum(axis=0),
+        (cluster_sums(inside.reshape(len(records), -1).astype(np.float64), clusters) > 0)
+        .sum(axis=0)
+        .reshape(len(names), -1),
         ratio(sums[..., 0], sums[..., 1]),
         ratio(drawn[..., 0], drawn[..., 1]),
     )
@@ -209,9 +211,10 @@ def _place(name: str) -> tuple[bool, bool, int, str]:
 
 def _group_rows(table: _Table, used: Sequence[int]) -> Iterator[tuple[Cell, ...]]:
     for place, name in enumerate(table.groups):
-        n, clusters = table.n[place], table.clusters[place]
-        cells = [interval_of(table.value[place, k], table.drawn[:, place, k], n, clusters) for k in used]
-        yield f"{table.attribute}: {name}", n, clusters, *cells
+        n, clusters = table.n[place].tolist(), table.clusters[place].tolist()
+        value, drawn = table.value[place], table.drawn[:, place]
+        cells = [interval_of(value[k], drawn[:, k], n[1 + k], clusters[1 + k]) for k in used]
+        yield f"{table.attribute}: {name}", n[0], clusters[0], *cells
 
 
 def _gap(table: _Table, measure: int) -> tuple[Difference, int, int] | None:
@@ -221,12 +224,12 @@ def _gap(table: _Table, measure: int) -> tuple[Difference, int, int] | None:
     values, each group's about its own estimate.
     """
     value, drawn = table.value[:, measure], table.drawn[:, :, measure]
-    known = [place for place in _fit(table) if np.isfinite(value[place])]
+    known = [place for place in _fit(table, measure) if np.isfinite(value[place])]
     if len(known) < 2:
         return None
     ranked = sorted(known, key=lambda place: value[place])
     high, low = ranked[-1], ranked[0]
-    n, clusters = (counts[high] + counts[low] for counts in (table.n, table.clusters))
+    n, clusters = (int(counts[[high, low], 1 + measure].sum()) for counts in (table.n, table.clusters))
     gap = difference_of(value[high] - value[low], drawn[:, high] - drawn[:, low], n, clusters)
     if gap is None:
         return None
@@ -237,12 +240,12 @@ def _gap(table: _Table, measure: int) -> tuple[Difference, int, int] | None:
     return replace(gap, p=p), best, worst
 
 
-def _fit(table: _Table) -> list[int]:
-    """Groups that may be called the worst or the best."""
+def _fit(table: _Table, measure: int) -> list[int]:
+    """Groups that may be called the worst or the best by a measure."""
     return [
         place
         for place, name in enumerate(table.groups)
-        if table.clusters[place] >= LEAST and name != UNKNOWN and not re.fullmatch(r"\d+ others", name)
+        if table.clusters[place, 1 + measure] >= LEAST and name != UNKNOWN and not re.fullmatch(r"\d+ others", name)
     ]
 
 

@@ -138,3 +138,14 @@ def test_one_group_one_cluster_and_no_attribute_say_nothing_that_is_not_so(recor
     score = score_records([record(sex="M"), record(sex="F")], OWN)
     assert "NaN" not in json.dumps(score.to_json())
     assert "worst" not in " ".join(note for section in score.sections for note in section.notes)
+
+
+def test_a_group_with_few_present_findings_is_not_the_worst_at_them(record: Maker) -> None:
+    records = group(record, 20, 20, "M", task="presence")
+    records += [record("no", "yes" if k < 9 else "no", cluster=f"F{k}", sex="F", task="presence") for k in range(20)]
+    section = made(records)
+    cell = row(section, "sex: female")["missed findings"]
+    assert isinstance(cell, Interval)
+    assert (cell.value, cell.n, cell.clusters) == (1.0, 9, 9)
+    assert row(section, "sex: gap")["missed findings"] is None
+    assert isinstance(row(section, "sex: gap")["accuracy"], Difference)
