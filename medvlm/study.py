@@ -137,7 +137,8 @@ class Sample:
         rationale: Reasoning to imitate between ``<think>`` tags; empty where there is none.
         weak_answer: The answer that a report miner gives, right or wrong; None where there is none.
         extra: Every other field of the record, kept as it was.
-        instruction: The text that ends the prompt, as a protocol of evaluation words it; that of the kind where None.
+        instruction: The text that ends the prompt, as a protocol of evaluation words it; that of the kind where None,
+            nothing where empty.
     """
 
     id: str

@@ -43,7 +43,7 @@ def user_text(sample: Sample) -> str:
     """
     options = [f"{letter}) {option}" for letter, option in zip(ascii_uppercase, sample.options, strict=False)]
     instruction = INSTRUCTIONS[sample.kind] if sample.instruction is None else sample.instruction
-    return "\n".join([sample.question, *options, instruction])
+    return "\n".join([sample.question, *options, *filter(None, [instruction])])
 
 
 def reference_text(sample: Sample, *, reasoning: bool, weak: bool = False) -> str:

@@ -37,7 +37,7 @@ def read_protocol(path: Path, *, own: bool = False) -> Protocol:
     except ValidationError as error:
         problems = "\n".join(f"  {_explain(dict(problem))}" for problem in error.errors())
         raise ValueError(f"{path} has {error.error_count()} mistake(s):\n{problems}") from None
-    return _protocol(file, path.name if own else "")
+    return _protocol(file, path.name.replace("|", "_") if own else "")
 
 
 def _tree(path: Path) -> dict[Any, Any]:

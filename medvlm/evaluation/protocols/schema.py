@@ -34,7 +34,7 @@ class SplitPart(_Part):
     """A released split, see `medvlm.evaluation.protocols.known.KnownSplit`."""
 
     split: Literal["train", "validate", "test", "all"]
-    what: str = Field(min_length=1)
+    what: str = Field(pattern=r"^[^|\r\n]+$")  # it stands in headers, whose parts a | divides
     count: PositiveInt
     hash: str = Field(default="", pattern=r"^([0-9a-f]{12})?$")
     options: dict[str, Any] = {}

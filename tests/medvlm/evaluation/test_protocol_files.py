@@ -6,11 +6,14 @@ from pathlib import Path
 
 import pytest
 
+from medvlm.config import load_config
 from medvlm.datamodules.sets import SETS
 from medvlm.evaluation.command import main
 from medvlm.evaluation.protocols import PROTOCOLS, get_protocol, read_protocol
 from medvlm.evaluation.protocols.reading import LARGEST
+from medvlm.generation.prompts import user_text
 from medvlm.study import Sample
+from medvlm.training.checks import check_protocols
 
 LOCK = Path(__file__).with_name("protocols.lock")
 OWN = """\
@@ -91,6 +94,7 @@ def test_a_users_own_file_is_a_protocol_and_says_so(tmp_path: Path) -> None:
         ("version: 3", "version: &a 3", "anchors and aliases are not taken"),
         ("version: 3", "version: " + "[" * 40 + "]" * 40, "more than 8 levels"),
         ("version: 3", "version: {", "is no YAML in UTF-8"),
+        ("what: ward", "what: 'ward | n=9'", "splits.0.what=.*: String should match"),
         ("task: vqa", "task: vpa", "task='vpa': Input should be 'vqa'"),
         ("count: 2", "count: 2, hash: 12ab", "splits.0.hash='12ab': String should match"),
     ],
@@ -137,6 +141,20 @@ def test_a_file_that_is_not_there_or_not_readable_is_named(tmp_path: Path) -> No
     (tmp_path / "folder.yaml").mkdir()
     with pytest.raises(OSError, match="folder"):
         get_protocol(str(tmp_path / "folder.yaml"))
+
+
+def test_a_recipe_may_name_a_file_too(tmp_path: Path) -> None:
+    recipe = load_config("cxr_r1.yaml", [f"evaluate.protocol={write(tmp_path, OWN)}"])
+    check_protocols(recipe)
+    write(tmp_path, OWN.replace("vqa", "vpa"))
+    with pytest.raises(ValueError, match="task='vpa'"):
+        check_protocols(recipe)
+
+
+def test_an_empty_instruction_adds_no_line(tmp_path: Path) -> None:
+    sample = Sample("1", (), "Which?", "a", "choice", options=("a", "b"))
+    own = get_protocol(write(tmp_path, OWN.replace("Antworte mit dem Buchstaben.", '""')))
+    assert user_text(own.ask(sample)) == "Which?\nA) a\nB) b"
 
 
 def test_crlf_and_a_byte_order_mark_are_no_matter(tmp_path: Path) -> None:
