@@ -5,9 +5,12 @@ from __future__ import annotations
 import json
 import math
 import re
+from contextlib import nullcontext
 from dataclasses import replace
+from functools import partial
 from html.parser import HTMLParser
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -18,6 +21,7 @@ from medvlm.evaluation.outputs import write_score
 from medvlm.evaluation.protocols import Protocol
 from medvlm.evaluation.provenance import header_fields, provenance
 from medvlm.evaluation.records import Record, grade
+from medvlm.evaluation.runner import evaluate_with_baselines
 from medvlm.evaluation.score_charts import draw_bar, draw_curve
 from medvlm.evaluation.score_examples import make_card, outcome_of, pick
 from medvlm.evaluation.score_images import fit_bytes, picture, show_images
@@ -191,10 +195,10 @@ def test_a_picture_keeps_its_proportions_and_grows_never(tmp_path: Path) -> None
 
 
 def test_pictures_keep_to_their_bytes() -> None:
-    noise = np.random.default_rng(0).integers(0, 256, (384, 384, 3)).astype(np.uint8)
+    noise = np.random.default_rng(0).integers(0, 256, (300, 300, 3)).astype(np.uint8)
     uri, (height, width) = fit_bytes(noise, 90_000)
     assert len(uri) <= 90_000
-    assert height == width < 384
+    assert height == width < 300
 
 
 def test_an_image_that_cannot_be_read_is_said_without_its_folder(tmp_path: Path) -> None:
@@ -225,3 +229,30 @@ def test_a_thousand_options_are_cut_but_the_right_one_stays() -> None:
 def test_a_phantom_is_called_one(records: list[Record], name: str, said: bool) -> None:
     score = score_records(records, OWN, header=f"{name} v1 | split 5c")
     assert ("computed phantoms" in score_page(score, records)) is said
+
+
+def test_an_interrupted_run_that_goes_on_leaves_the_same_page(
+    make_engine: Any, samples: list[Sample], pixels: Any, tmp_path: Path
+) -> None:
+    for name, die_at in (("whole", None), ("broken", 1)):
+        engine = make_engine(die_at=die_at)
+        run = partial(evaluate_with_baselines, engine, samples, pixels, OWN, tmp_path / name, batch=2, name="m")
+        with pytest.raises(KeyboardInterrupt) if die_at else nullcontext():
+            run(train=samples, baselines=["majority"], model_key="w")
+        engine.die_at = None
+        run(train=samples, baselines=["majority"], model_key="w")
+    for file in ("score.html", "score.md", "score.json"):
+        assert (tmp_path / "whole" / file).read_bytes() == (tmp_path / "broken" / file).read_bytes()
+    assert "m on own v1" in (tmp_path / "whole" / "score.html").read_text()
+
+
+def test_no_more_images_are_read_than_shown(records: list[Record], monkeypatch: pytest.MonkeyPatch) -> None:
+    read: list[ImageRef] = []
+
+    def watched(ref: ImageRef) -> Any:
+        read.append(ref)
+        return picture(ref)
+
+    monkeypatch.setattr("medvlm.evaluation.score_images.picture", watched)
+    asked = [Sample(one.id, (ImageRef(Path(f"{one.id}.png")),), "Any?", "yes", "closed") for one in records]
+    assert score_page(scored(records), records, asked, images=6).count("Image not shown") == len(read) == 6
