@@ -11,6 +11,7 @@ from medvlm.settings_base import Settings
 from medvlm.stages import AnyStage, Baseline, FolderName
 from medvlm.study import Repair
 
+ProbeName = Literal["negation", "refusal", "errors"]
 PLAIN: tuple[Baseline, ...] = ("majority", "position", "blank", "shuffled")
 TAKEN = ("init", "model")  # folders of a run that are no stage's
 
@@ -149,6 +150,8 @@ class EvaluateSettings(Settings):
     max_new_tokens: Annotated[int, Field(ge=1)] = 64
     baselines: list[Baseline] = Field(default_factory=lambda: [*PLAIN])
     """What must do worse; ``wrong`` (images of another kind) is one more, and asks the model all questions again."""
+    probes: list[ProbeName] = Field(default_factory=list)
+    """Further questions whose answers are tables of the score: ``negation``, ``refusal``, ``errors``."""
     protocol: str | None = None
     """Protocol by name; None takes the one of the set."""
 

@@ -133,6 +133,7 @@ def score_stage(run: Run, stage: AnyStage) -> Score:
         folder / "records",
         name=f"{recipe.folder.name}/{stage.name}",
         baselines=baselines,
+        probes=settings.probes,
         train=data.samples["train"],
         seed=recipe.seed,
         batch=settings.batch,

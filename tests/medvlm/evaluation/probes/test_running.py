@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import pytest
 import torch
@@ -13,6 +13,7 @@ from medvlm.evaluation.answering.settings import parse_answering
 from medvlm.evaluation.probes import PROBES, run_probes
 from medvlm.evaluation.protocols import Protocol
 from medvlm.evaluation.runner import evaluate, evaluate_with_baselines, plain_loop
+from medvlm.settings import ProbeName
 from medvlm.study import ImageRef, Sample
 
 
@@ -36,6 +37,10 @@ def test_probes_are_sections_of_the_score_and_files_beside_it(
     before = len(engine.asked)
     assert evaluate_with_baselines(engine, samples, zeros, Protocol("own"), tmp_path, **given) == score
     assert len(engine.asked) == before
+
+
+def test_recipes_name_every_probe() -> None:
+    assert set(get_args(ProbeName)) == set(PROBES)
 
 
 def test_a_run_without_probes_has_none(make_engine: Any, presence: list[Sample], tmp_path: Path) -> None:
