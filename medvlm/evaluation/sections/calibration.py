@@ -26,6 +26,7 @@ _WRITTEN = (
     "token probability is the mean over the tokens written, thoughts included: how sure the model is of its words, not "
     "of its choice"
 )
+_SEVERAL = "where an answer came of several drafts, the probability of an option is its share or mean"
 
 
 def calibration(records: Sequence[Record], protocol: Protocol, seed: int) -> Section | None:
@@ -40,6 +41,7 @@ def calibration(records: Sequence[Record], protocol: Protocol, seed: int) -> Sec
     if not found:
         return None
     notes = [_WRITTEN] if any(part.source == TOKEN for part in found) else []
+    notes += [_SEVERAL] if any(part.source == OPTION and part.records[0].drafts for part in found) else []
     return Section(
         "calibration",
         "Calibration",

@@ -13,6 +13,7 @@ from medvlm.evaluation.statistics import Floats
 
 OPTION = "option probability"
 TOKEN = "token probability"
+DRAFTS = "share of drafts"
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,7 +21,7 @@ class Population:
     """Answers whose confidences are of one sort and may be ranked together.
 
     Attributes:
-        source: `OPTION` or `TOKEN`.
+        source: `OPTION`, `TOKEN`, or `DRAFTS` where an answer without options came of several.
         records: Every scored record of the kinds that have it.
         confidence: Of each answer, ``(records,)``, between 0 and 1; NaN where there is none.
         right: 1 for a right answer, else 0, ``(records,)``.
@@ -38,7 +39,7 @@ class Population:
 
 
 def populations(records: Sequence[Record]) -> list[Population]:
-    """The scored answers by the sort of confidence that their kind has: of options first, then of tokens.
+    """The scored answers by the sort of confidence that their kind has: of options first, of drafts, then of tokens.
 
     A kind in which any record has probabilities is one of options, and its other records have no confidence: they could
     not be asked, or gave an answer that is none of the options.
@@ -48,9 +49,10 @@ def populations(records: Sequence[Record]) -> list[Population]:
     """
     scored = [record for record in records if record.correct is not None]
     with_options = {record.kind for record in scored if record.probabilities}
-    with_tokens = {record.kind for record in scored if _finite(record.confidence)} - with_options
+    with_drafts = {record.kind for record in scored if record.drafts and _finite(record.confidence)} - with_options
+    with_tokens = {record.kind for record in scored if _finite(record.confidence)} - with_options - with_drafts
     found = []
-    for source, kinds in ((OPTION, with_options), (TOKEN, with_tokens)):
+    for source, kinds in ((OPTION, with_options), (DRAFTS, with_drafts), (TOKEN, with_tokens)):
         part = tuple(record for record in scored if record.kind in kinds)
         if part:
             confidence = np.array([confidence_of(record, source) for record in part])
@@ -63,7 +65,7 @@ def confidence_of(record: Record, source: str) -> float:
 
     Args:
         record: A record.
-        source: `OPTION` or `TOKEN`.
+        source: `OPTION`, `TOKEN` or `DRAFTS`.
     """
     given = record.probabilities.get(record.value or "") if source == OPTION else record.confidence
     return min(max(float(given), 0.0), 1.0) if given is not None and _finite(given) else math.nan

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
-from functools import cache, lru_cache
+from functools import lru_cache
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from medvlm.evaluation.parser import parse_answer
 from medvlm.evaluation.protocols import Protocol
 from medvlm.evaluation.records import Record
+from medvlm.evaluation.sections.attributes import ATTRIBUTES, UNKNOWN, attribute_of
 from medvlm.evaluation.sections.resampling import difference_of, interval_of, ratio, resampled_sums
 from medvlm.evaluation.sections.section import Cell, Section
 from medvlm.evaluation.statistics import Difference, Floats, cluster_sums
@@ -21,18 +22,8 @@ LEAST = 10
 """Clusters below which a group is shown but never called the worst or the best."""
 MOST = 12
 """Groups of an attribute that are shown; the smallest others are one group."""
-ATTRIBUTES: Mapping[str, tuple[str, ...]] = {
-    "sex": ("sex", "patientsex", "gender"),
-    "age": ("age", "patientage", "agegroup", "ageband"),
-    "race": ("race", "ethnicity", "ethnicgroup"),
-    "view": ("view", "viewposition", "projection", "frontallateral", "apppa"),
-    "scanner": ("scanner", "manufacturer", "manufacturermodelname", "vendor", "device"),
-    "language": ("language", "lang", "qlang"),
-}
-"""Names of categories, without case and signs, that say the attribute."""
 PRESENCE = ("presence", "presence assessment", "pres", "existence", "abnormality")
 """Values of a category of a question that asks whether something is there."""
-UNKNOWN = "unknown"
 LEVEL = 0.05
 _MEASURES = ("accuracy", "finding F1", "missed findings")
 _ABOUT = (
@@ -89,52 +80,6 @@ def subgroups(records: Sequence[Record], protocol: Protocol, seed: int) -> Secti
         notes.append(f"no group is clearly worse: {'; '.join(alike)}")
     columns = ("group", "n", "clusters", *(_MEASURES[k] for k in used))
     return Section("subgroups", "Subgroups", _ABOUT, columns, tuple(rows), notes=tuple(notes))
-
-
-def attribute_of(record: Record, attribute: str) -> str | None:
-    """The group of a record in one spelling; None where its categories do not name the attribute.
-
-    Args:
-        record: A record.
-        attribute: A key of `ATTRIBUTES`.
-    """
-    found = (value for name, value in record.categories.items() if _named(name) == attribute)
-    value = next(found, None)
-    return None if value is None else _spelled(attribute, value.strip())
-
-
-def age_band(text: str) -> str:
-    """The decade of an age in years or in the form of PatientAge (0010,1010); anything else as it is.
-
-    Examples:
-        >>> age_band("063Y"), age_band("63.4"), age_band("018M"), age_band("93"), age_band("60-69")
-        ('60-69', '60-69', '0-9', '90+', '60-69')
-    """
-    match = re.fullmatch(r"(\d{1,3}(?:\.\d+)?)\s*([YMWD]?)", text.upper())
-    if match is None:
-        return text
-    years = float(match[1]) / {"": 1, "Y": 1, "M": 12, "W": 52.18, "D": 365.25}[match[2]]
-    decade = int(years // 10) * 10
-    return "90+" if decade >= 90 else f"{decade}-{decade + 9}"
-
-
-@cache
-def _named(name: str) -> str | None:
-    """The attribute that the name of a category says."""
-    plain = re.sub(r"[^a-z]", "", name.casefold())
-    return next((attribute for attribute, names in ATTRIBUTES.items() if plain in names), None)
-
-
-@lru_cache(maxsize=1024)
-def _spelled(attribute: str, value: str) -> str:
-    plain = value.casefold()
-    if plain in ("", "unknown", "none", "nan", "n/a", "-"):
-        return UNKNOWN
-    if attribute == "sex":
-        return {"m": "male", "f": "female", "o": "other", "u": UNKNOWN}.get(plain, plain)
-    if attribute == "age":
-        return age_band(value)
-    return plain if attribute == "language" else value
 
 
 def _attributes(records: Sequence[Record]) -> Iterator[tuple[str, list[str | None]]]:

@@ -5,11 +5,12 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Callable
+from dataclasses import replace
 
 import numpy as np
 import pytest
 import torch
-from sklearn.metrics import brier_score_loss
+from sklearn.metrics import brier_score_loss  # type: ignore[import-untyped]
 from torchmetrics.functional.classification import multiclass_calibration_error
 
 from medvlm.evaluation.protocols import Protocol
@@ -98,6 +99,15 @@ def test_token_probabilities_are_said_to_be_what_they_are(record: Maker) -> None
     assert section.rows[0][-1] is None
     assert "not of its choice" in section.notes[0]
     assert "1 of 4 answers have no confidence" in section.notes[1]
+
+
+def test_shares_of_drafts_are_named_so(record: Maker) -> None:
+    voted = [replace(record("lung", "lung", kind="open", confidence=0.6), drafts=("lung", "lung", "liver"))]
+    options = [replace(record(probabilities={"yes": 0.75, "no": 0.25}), drafts=("yes", "yes", "yes", "no"))]
+    section = calibration(voted + options, OWN, 0)
+    assert section is not None
+    assert [row[0] for row in section.rows] == ["closed: option probability", "open: share of drafts"]
+    assert any("its share or mean" in note for note in section.notes)
 
 
 def test_an_answer_that_is_not_the_most_probable_option_is_counted(record: Maker) -> None:

@@ -10,8 +10,9 @@ import pytest
 from medvlm.evaluation.protocols import Protocol
 from medvlm.evaluation.records import Record
 from medvlm.evaluation.scoring import score_records
+from medvlm.evaluation.sections.attributes import attribute_of
 from medvlm.evaluation.sections.section import Cell, Section
-from medvlm.evaluation.sections.subgroups import attribute_of, subgroups
+from medvlm.evaluation.sections.subgroups import subgroups
 from medvlm.evaluation.statistics import Difference, Interval, mean_interval, paired_difference
 
 OWN = Protocol("own")
