@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
@@ -53,18 +53,36 @@ class CheXbert(nn.Module):
             batch: Reports that go through together.
         """
         found: list[dict[str, State]] = [{} for _ in reports]
-        texts = [" ".join(clean(report).split()) for report in reports]
-        places = [place for place, text in enumerate(texts) if text]
-        for start in range(0, len(places), batch):
-            some = places[start : start + batch]
-            inputs = self.tokenizer(
-                [texts[place] for place in some], padding=True, truncation=True, max_length=LONGEST, return_tensors="pt"
-            ).to(self.linear_heads[0].weight.device)
+        for places, inputs in self._batches(reports, batch):
             scores = self(inputs["input_ids"], inputs["attention_mask"])
-            for row, place in enumerate(some):
+            for row, place in enumerate(places):
                 states = {label: CODES[int(head[row].argmax())] for label, head in zip(LABELS, scores, strict=True)}
                 found[place] = {label: state for label, state in states.items() if state is not None}
         return found
+
+    @torch.no_grad()
+    def embed(self, reports: Sequence[str], batch: int = 32) -> Tensor:
+        """The first token's last state of each report ``(N, D)``, of which RadCliQ takes the cosine; 0 of an empty one.
+
+        Args:
+            reports: Reports.
+            batch: Reports that go through together.
+        """
+        states = torch.zeros(len(reports), self.bert.config.hidden_size)
+        for places, inputs in self._batches(reports, batch):
+            states[places] = self.bert(**inputs).last_hidden_state[:, 0].cpu()
+        return states
+
+    def _batches(self, reports: Sequence[str], batch: int) -> Iterator[tuple[list[int], dict[str, Tensor]]]:
+        """Places of the reports that are not empty, with their inputs."""
+        texts = [" ".join(clean(report).split()) for report in reports]
+        filled = [place for place, text in enumerate(texts) if text]
+        for start in range(0, len(filled), batch):
+            places = filled[start : start + batch]
+            some = [texts[place] for place in places]
+            inputs = self.tokenizer(some, padding=True, truncation=True, max_length=LONGEST, return_tensors="pt")
+            device = self.linear_heads[0].weight.device
+            yield places, {name: inputs[name].to(device) for name in ("input_ids", "attention_mask")}
 
 
 @lru_cache(maxsize=2)

@@ -42,6 +42,13 @@ class Published:
             )
         return path
 
+    def refusal(self) -> WeightsError:
+        """What is raised where no folder was named."""
+        return WeightsError(
+            f"{self.name} needs {', '.join(self.files)}, published at {self.where}. Licence: {self.licence}. Download "
+            "them into a folder and name it: NAME=FOLDER."
+        )
+
 
 CHEXBERT = Published(
     "CheXbert",
@@ -66,4 +73,31 @@ RATE_NER = Published(
     ("ner/config.json", "embedding/config.json"),
     "huggingface.co/Angelakeke/RaTE-NER-Deberta (as ner/) and huggingface.co/FremyCompany/BioLORD-2023-C (embedding/)",
     "as said there; the code (github.com/Angelakeke/RaTEScore) is MIT",
+)
+RADCLIQ = Published(
+    "RadCliQ",
+    ("bertscore", "chexbert", "radgraph"),
+    "the three that it is made of (distilroberta-base with bertscore.json of its layer and baseline; CheXbert; the "
+    "original radgraph, or radgraph.jsonl of annotations)",
+    "those of the three; the code (github.com/rajpurkarlab/CXR-Report-Metric) is MIT",
+)
+GREEN = Published(
+    "GREEN",
+    ("config.json", "prompt.txt"),
+    "huggingface.co/StanfordAIMI/GREEN-radllama2-7b (prompt.txt: the prompt of its repository with {reference} and "
+    "{candidate} where the reports go)",
+    "as said there",
+)
+CRIMSON = Published(
+    "CRIMSON",
+    ("config.json", "prompt.txt"),
+    "huggingface.co/rajpurkarlab/medgemma-4b-it-crimson (prompt.txt: the prompt of the package crimson-score with "
+    "{reference} and {candidate} where the reports go)",
+    "as said there; the package is MIT",
+)
+SRR_BERT = Published(
+    "SRR-BERT",
+    ("config.json",),
+    "huggingface.co/StanfordAIMI/SRR-BERT-* (tokenizer: BiomedVLP-CXR-BERT-general)",
+    "as said there",
 )

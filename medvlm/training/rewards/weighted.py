@@ -7,14 +7,12 @@ embeddings hardly differ within a group (two reports, one negated: 0.89), so tha
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from functools import lru_cache
 from importlib import import_module
-from pathlib import Path
 from typing import Any
 
-from medvlm.evaluation.published import RATE_NER
 from medvlm.evaluation.radgraph import Graph, Level, graph_f1, load_radgraph
-from medvlm.study import AnswerKind, need
+from medvlm.evaluation.report_metrics.ratescore import load_ratescore, rate_scores
+from medvlm.study import AnswerKind
 from medvlm.training.rewards.reading import report_of
 
 Scorer = Callable[[list[str], list[str]], Sequence[float]]
@@ -144,18 +142,9 @@ def ratescore_reward(
     """
 
     def score(given: list[str], wanted: list[str]) -> list[float]:
-        scorer = _ratescore(str(RATE_NER.folder(folder)), matrix, gpu)
-        pairs = [(a, b) if min(len(a), len(b)) > 2 else None for a, b in zip(given, wanted, strict=True)]
-        return [float(scorer.compute_score([pair[0]], [pair[1]])[0]) if pair else 0.0 for pair in pairs]
+        return rate_scores(given, wanted, load_ratescore(folder, matrix, gpu))
 
     return _reports(score, completions, answer, kind)
-
-
-@lru_cache(maxsize=1)
-def _ratescore(folder: str, matrix: str, gpu: bool) -> Any:
-    scorer = need("RaTEScore", "ratescore").RaTEScore
-    path = Path(folder)
-    return scorer(str(path / "ner"), str(path / "embedding"), use_gpu=gpu, affinity_matrix=matrix)
 
 
 def _reports(

@@ -43,14 +43,13 @@ def test_radgraph_is_annotated_by_one_of_two() -> None:
         REWARDS["radgraph"](["Edema."], answer=["Edema."], kind=["report"])
 
 
-def test_short_reports_do_not_shift_the_others(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+def test_short_reports_do_not_shift_the_others(monkeypatch: pytest.MonkeyPatch) -> None:
     class Drops:
         """RaTEScore gives no row for a report of less than three letters."""
 
         def compute_score(self, given: list[str], wanted: list[str]) -> list[float]:
             return [float(a == b) for a, b in zip(given, wanted, strict=True) if len(a) > 2]
 
-    monkeypatch.setattr("medvlm.training.rewards.weighted._ratescore", lambda *unused: Drops())
-    monkeypatch.setattr("medvlm.evaluation.published.Published.folder", lambda self, folder: Path(folder))
+    monkeypatch.setattr("medvlm.training.rewards.weighted.load_ratescore", lambda *unused: Drops())
     asked: dict[str, Any] = {"answer": ["Edema.", "Nodule.", "Mass."], "kind": ["report"] * 3}
     assert REWARDS["ratescore"](["Edema.", "ab", "Mass."], folder="x", **asked) == [1.0, 0.0, 1.0]
