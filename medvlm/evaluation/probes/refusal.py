@@ -35,7 +35,7 @@ _ABOUT = (
     "share answered as if nothing were wrong (lower is better). On the set's own images, in the last row, refusing is "
     "the fault: there lower is better. Confidence is the mean probability a token of what was answered."
 )
-_COLUMNS = ("shown", "refused", "by the input check", "in words", "answered", "no answer", "confidence", "n")
+_COLUMNS = ("shown", "refused", "by check", "in words", "answered", "no answer", "confidence", "n")
 _CHECKS = ("RecipeMismatch:", "ImageError:", "GeometryError:")
 _OWN = "the set's own images"
 _ABOUT_IMAGE = re.compile(

@@ -7,7 +7,7 @@ correction. An answer that cannot be read is wrong in each of them.
 from __future__ import annotations
 
 import re
-from collections.abc import Hashable, Mapping, Sequence
+from collections.abc import Hashable, Sequence
 from dataclasses import dataclass
 
 from medvlm.evaluation.labeler import label_report
@@ -166,34 +166,3 @@ def _same_text(true: Verdict, said: Verdict) -> bool:
 
 def _same_findings(true: Verdict, said: Verdict) -> bool:
     return bool(said.flag and said.correction) and label_report(true.correction) == label_report(said.correction)
-
-
-def read_run(text: str, *, name: str = "run") -> Mapping[str, Verdict]:
-    """The verdicts of a run in the form of MEDIQA-CORR 2024, by text id.
-
-    One line a text: its id, 1 or 0, the index of the wrong sentence or -1, the corrected sentence (quoted or not) or
-    NA. What stands behind a flag of 0 does not count, as in the task's own script; unlike there, a line that cannot be
-    read and a second line of an id are refused.
-
-    Args:
-        text: What the file holds.
-        name: What it is called in an error.
-
-    Raises:
-        ValueError: If a line is none of these.
-
-    Examples:
-        >>> read_run('t-1 0 -1 NA')["t-1"].flag
-        False
-    """
-    found: dict[str, Verdict] = {}
-    for number, line in enumerate(text.splitlines(), start=1):
-        if not line.strip():
-            continue
-        match = re.fullmatch(r"(\S+)\s+([01])\s+(-?\d+)\s+(.+)", line.strip())
-        if match is None or match[1] in found:
-            what = "is no line `ID 0|1 SENTENCE|-1 CORRECTION|NA`" if match is None else f"gives {match[1]!r} again"
-            raise ValueError(f"{name}:{number} {what}: {line.strip()[:80]!r}; one line a text is expected")
-        sentence, correction = (int(match[3]), match[4].strip().strip('"')) if match[2] == "1" else (-1, "")
-        found[match[1]] = Verdict(match[2] == "1", sentence, "" if correction == "NA" else correction)
-    return found

@@ -1,4 +1,4 @@
-"""Verdicts as they are written, and their scores against scikit-learn, hand numbers and MEDEC's form."""
+"""Verdicts as they are written, and their scores against scikit-learn and hand numbers."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import random
 import pytest
 from sklearn.metrics import accuracy_score, f1_score, recall_score
 
-from medvlm.evaluation.probes.verdicts import UNREAD, Verdict, read_run, read_verdict, score_verdicts
+from medvlm.evaluation.probes.verdicts import UNREAD, Verdict, read_verdict, score_verdicts
 
 RIGHT, WRONG = Verdict(False), Verdict(True, 2, "No effusion.")
 
@@ -99,19 +99,3 @@ def test_lists_of_different_lengths_are_refused() -> None:
         score_verdicts([RIGHT], [RIGHT, RIGHT], "a")
     with pytest.raises(ValueError, match="0 references"):
         score_verdicts([], [], "")
-
-
-def test_a_run_of_mediqa_corr_is_read_as_its_task_reads_it() -> None:
-    text = 'ms-1 0 -1 NA\r\n\r\nms-2 1 8 "He has  sepsis."\nms-3 0 4 ignored\nms-4 1 0 NA\n'
-    assert dict(read_run(text)) == {
-        "ms-1": RIGHT,
-        "ms-2": Verdict(True, 8, "He has  sepsis."),
-        "ms-3": RIGHT,
-        "ms-4": Verdict(True, 0),
-    }
-
-
-@pytest.mark.parametrize("line", ["ms-1", "ms-1 2 0 x", "ms-1 1 x y", "ms-0 0 -1 NA"])
-def test_lines_that_are_none_of_a_run_are_refused(line: str) -> None:
-    with pytest.raises(ValueError, match="run:2 "):
-        read_run(f"ms-0 0 -1 NA\n{line}")
