@@ -35,6 +35,13 @@ def build_parser() -> argparse.ArgumentParser:
         "--compat", nargs="*", default=[], metavar="MODE", help="score as papers did too: llava_med, ..."
     )
     add_probes(parser)
+    parser.add_argument(
+        "--report-metrics",
+        nargs="*",
+        default=[],
+        metavar="NAME[=PLACE]",
+        help="report scores of weights in a folder or a judge's .jsonl file: chexbert, radcliq, green, ...",
+    )
     parser.add_argument("--limit", type=int, help="most questions")
     parser.add_argument("--partial", action="store_true", help="score a split of another size than the released one")
     parser.add_argument("--batch", type=int, default=16, help="images answered together")
@@ -85,6 +92,10 @@ def _check(options: argparse.Namespace) -> None:
     if options.name is None and options.protocol is None:
         raise ValueError("name the set (--set slake), or with predictions the protocol (--protocol slake)")
     check_chosen(options)
+    if options.report_metrics:
+        from medvlm.evaluation.report_metrics.asked import read_asked
+
+        read_asked(options.report_metrics)
     if options.predictions is not None:
         options.baselines = options.baselines or []
         options.out = options.out or options.predictions.with_suffix(".scored")

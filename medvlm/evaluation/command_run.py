@@ -21,6 +21,7 @@ def run_predictions(options: argparse.Namespace) -> str:
     from medvlm.evaluation.compat import add_modes
     from medvlm.evaluation.planning import UNSEEN, usable_baselines
     from medvlm.evaluation.predictions import match, read_predictions, score_predictions, write_scored
+    from medvlm.evaluation.report_metrics.asked import add_report_metrics
     from medvlm.evaluation.scoring import compare
 
     def load(split: str, report: LoadReport | None = None) -> list[Sample]:
@@ -49,6 +50,7 @@ def run_predictions(options: argparse.Namespace) -> str:
         blind = {name: UNSEEN[name](train, samples, protocol) for name in names}
         score = compare(score, records, blind, seed=options.seed)
     score = add_modes(score, options.compat, samples, records, protocol=protocol.name, seed=options.seed)
+    score = add_report_metrics(score, options.report_metrics, records, device=options.device)
     write_scored(options.out, score, records, samples, name=options.predictions.stem)
     return f"{score.to_text()}\n{report.summary()}\nrecords: {options.out}"
 
@@ -60,6 +62,7 @@ def run(options: argparse.Namespace) -> str:
     from medvlm.evaluation.compat import add_modes
     from medvlm.evaluation.outputs import write_score
     from medvlm.evaluation.records import read_records
+    from medvlm.evaluation.report_metrics.asked import add_report_metrics
     from medvlm.evaluation.runner import evaluate_with_baselines, plain_loop
     from medvlm.evaluation.score_page import MOST_EXAMPLES
     from medvlm.generation.engine import Engine
@@ -91,11 +94,12 @@ def run(options: argparse.Namespace) -> str:
         name=folder.name,
         page_images=MOST_EXAMPLES,
     )
-    if options.compat:
+    if options.compat or options.report_metrics:
         latest = {record.id: record for record in read_records(options.out / "real.jsonl")}
         asked = samples[: options.limit]
         records = [latest[sample.id] for sample in asked]
         score = add_modes(score, options.compat, asked, records, protocol=protocol.name, seed=options.seed)
+        score = add_report_metrics(score, options.report_metrics, records, device=options.device)
         write_score(options.out, score, records, asked, name=folder.name, seed=options.seed)
     return f"{score.to_text()}\n{without}{report.summary()}\nrecords: {options.out}"
 
