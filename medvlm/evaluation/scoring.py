@@ -16,6 +16,7 @@ from medvlm.evaluation.protocols import Protocol
 from medvlm.evaluation.records import Record
 from medvlm.evaluation.report_metrics import plain_metrics
 from medvlm.evaluation.sections import make_sections
+from medvlm.evaluation.sections.report_baselines import report_baselines
 from medvlm.evaluation.sections.section import Section
 from medvlm.evaluation.statistics import Interval, mean_interval, ratio_interval
 from medvlm.evaluation.tables import score_text
@@ -137,7 +138,10 @@ def compare(score: Score, records: Sequence[Record], others: Mapping[str, Sequen
     """
     findings = any(row.metric.startswith("rule_chexpert") for row in score.rows)
     comparisons = contrast(records, others, findings=findings, seed=seed)
-    return replace(score, comparisons=comparisons, notes=(*score.notes, *in_words(comparisons)))
+    more = report_baselines(records, others, seed=seed) if findings else None
+    sections = score.sections if more is None else (*score.sections, more)
+    notes = (*score.notes, *in_words(comparisons))
+    return replace(score, comparisons=comparisons, notes=notes, sections=sections)
 
 
 def _accuracy(records: Sequence[Record], seed: int) -> Interval:

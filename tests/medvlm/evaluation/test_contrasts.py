@@ -14,6 +14,7 @@ from medvlm.evaluation.contrasts import FINDING_F1, contrast, in_words
 from medvlm.evaluation.protocols import Protocol
 from medvlm.evaluation.records import Record, grade
 from medvlm.evaluation.scoring import compare, score_records
+from medvlm.evaluation.sections.section import find_section
 from medvlm.study import AnswerKind, Sample
 
 OWN = Protocol("own")
@@ -88,6 +89,19 @@ def test_reports_alone_are_compared_by_their_findings() -> None:
     assert (found.metric, found.accuracy.value, found.difference.value) == (FINDING_F1, 0.0, 1.0)
     assert (found.only, found.mcnemar, found.changed) == (None, None, 1.0)
     assert contrast(reports("Clear."), {"blank": reports("Clear.")}, findings=False) == ()
+
+
+def test_reports_beside_questions_are_compared_apart() -> None:
+    ours = [*run(10, 20), *(replace(one, id=f"r{one.id}") for one in reports("There is a pleural effusion."))]
+    blank = [*run(5, 20), *(replace(one, id=f"r{one.id}") for one in reports("The lungs are clear."))]
+    score = compare(score_records(ours, OWN), ours, {"blank": blank, "position": []})
+    section = find_section(score.sections, "report_baselines")
+    assert section is not None
+    assert section.texts()[0][:2] == ["the model", "1.000 (1.000 to 1.000)"]
+    assert section.texts()[1][0::4] == ["blank", "100%"]
+    assert [found.difference.n for found in score.comparisons] == [20]
+    alone = compare(score_records(ours[20:], OWN), ours[20:], {"blank": blank[20:]})
+    assert find_section(alone.sections, "report_baselines") is None
 
 
 def test_both_stand_in_the_table() -> None:
