@@ -7,6 +7,7 @@ import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
+from medvlm.evaluation.command_answering import add_answering, read_answering
 from medvlm.evaluation.command_compare import build_compare_parser, run_compare
 from medvlm.evaluation.command_leaderboard import build_leaderboard_parser, run_leaderboard
 from medvlm.evaluation.command_probes import add_probes, check_chosen, list_probes
@@ -49,6 +50,7 @@ def build_parser() -> argparse.ArgumentParser:
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--device", default="cpu")
     parser.add_argument("--quiet", action="store_true", help="no progress bar")
+    add_answering(parser)
     return parser
 
 
@@ -96,6 +98,7 @@ def _check(options: argparse.Namespace) -> None:
         from medvlm.evaluation.report_metrics.asked import read_asked
 
         read_asked(options.report_metrics)
+    read_answering(options)
     if options.predictions is not None:
         options.baselines = options.baselines or []
         options.out = options.out or options.predictions.with_suffix(".scored")

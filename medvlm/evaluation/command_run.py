@@ -10,6 +10,7 @@ from typing import Any
 
 import yaml
 
+from medvlm.evaluation.command_answering import read_answering
 from medvlm.evaluation.protocols import Protocol, get_protocol
 from medvlm.evaluation.protocols.known import in_words
 from medvlm.study import Sample
@@ -89,6 +90,7 @@ def run(options: argparse.Namespace) -> str:
         seed=options.seed,
         batch=options.batch,
         max_new_tokens=options.max_new_tokens,
+        answering=read_answering(options),
         unusable=report.skipped.total(),
         loop=partial(plain_loop, progress=not options.quiet),
         name=folder.name,
@@ -110,12 +112,12 @@ def _training(options: argparse.Namespace, loader_options: dict[str, Any]) -> tu
     from medvlm.evaluation.planning import BASELINES, UNSEEN
 
     wanted = list(BASELINES if options.baselines is None else options.baselines)
-    if not UNSEEN.keys() & set(wanted):
+    if not UNSEEN.keys() & set(wanted) and not options.shots:
         return wanted, [], ""
     try:
         return wanted, list(load_set(options.name, options.root, "train", **loader_options)), ""
     except (OSError, ValueError) as error:
-        if options.baselines is not None:
+        if options.baselines is not None or options.shots:
             raise
         left = [name for name in wanted if name not in UNSEEN]
         return left, [], f"baselines {', '.join(UNSEEN)} were left out, no training samples: {error}\n"

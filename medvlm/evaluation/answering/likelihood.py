@@ -2,8 +2,9 @@
 
 Letters are scored by the log-probability of the letter's token in the place of the answer (as MMLU and CheXagent's
 likelihood runs do), texts by the mean log-probability of their tokens, the one that ends the turn included, or by the
-sum. A yes-or-no question has the options yes and no, each in the ways it is written. Where the model reasons between
-tags, its thought is left empty. Questions that have no options are answered greedily.
+sum. A yes-or-no question has the options yes and no, each in the ways it is written: those that are one token of the
+model, or all where none is, so that one step decides, as for letters. Where the model reasons between tags, its thought
+is left empty. Questions that have no options are answered greedily.
 """
 
 from __future__ import annotations
@@ -58,6 +59,17 @@ def text_options(sample: Sample) -> Named:
     if sample.kind == "choice":
         return {letter: (text,) for letter, text in zip(named, sample.options, strict=False)}
     return named
+
+
+def one_token(engine: Answerer, named: Named) -> Named:
+    """Of the ways in which each name is written, those that are one token of the model; all where none is.
+
+    Args:
+        engine: Makes tokens.
+        named: Names and ways.
+    """
+    complete = engine.prompter.completion  # the token that ends a turn included
+    return {name: tuple(way for way in ways if len(complete(way)) == 2) or ways for name, ways in named.items()}
 
 
 def check_options(samples: Sequence[Sample]) -> None:
@@ -127,7 +139,7 @@ def greedy(engine: Answerer, asks: Sequence[Ask], job: Job) -> Answers:
     if not job.answering.probabilities:
         found = engine.generate(asks, n=1, max_new_tokens=job.max_new_tokens)
         return [[Answer.of(reply) for (reply,) in replies] for replies in found]
-    named = [[letter_options(question) for question in ask.questions] for ask in asks]
+    named = [[one_token(engine, letter_options(question)) for question in ask.questions] for ask in asks]
     found = engine.generate(asks, n=1, max_new_tokens=job.max_new_tokens, options=_ways(named))
     return [
         [
@@ -139,8 +151,10 @@ def greedy(engine: Answerer, asks: Sequence[Ask], job: Job) -> Answers:
 
 
 def _likeliest(engine: Answerer, asks: Sequence[Ask], job: Job, *, texts: bool) -> Answers:
-    options = text_options if texts else letter_options
-    named = [[options(question) for question in ask.questions] for ask in asks]
+    if texts:
+        named = [[text_options(question) for question in ask.questions] for ask in asks]
+    else:
+        named = [[one_token(engine, letter_options(question)) for question in ask.questions] for ask in asks]
     start = engine.prompter.completion(NO_THOUGHT)[:-1] if engine.prompter.reasoning else []
     starts = [[start for _ in ask.questions] for ask in asks] if start else []
     total, closing = job.answering.total or not texts, "</answer>" if texts and start else ""
