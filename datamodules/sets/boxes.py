@@ -9,7 +9,7 @@ from typing import Literal
 from .records import UnusableRecordError
 
 Box = tuple[float, float, float, float]
-Several = Literal["skip", "hull"]
+Several = Literal["skip", "hull", "list"]
 
 
 def numbers(values: Iterable[object], where: str) -> Box:
@@ -121,14 +121,40 @@ def one_box(boxes: Sequence[Box], several: Several, where: str) -> Box:
     return min(x0), min(y0), max(x1), max(y1)
 
 
+def box_answer(boxes: Sequence[Box], several: Several, width: float, height: float, where: str) -> str:
+    """Write the boxes that answer a question as shares of the image: one box, or with ``list`` all of them by ``;``.
+
+    Args:
+        boxes: All boxes that answer the question, in pixels.
+        several: What more than one becomes, as in `one_box`, or ``list``.
+        width: Width of the image in pixels.
+        height: Height of the image in pixels.
+        where: Name of the record.
+
+    Raises:
+        UnusableRecordError: As `one_box` and `as_shares`.
+
+    Examples:
+        >>> box_answer([(0, 0, 10, 10), (50, 0, 100, 100)], "list", 100, 100, "1")
+        '0.00 0.00 0.10 0.10; 0.50 0.00 1.00 1.00'
+    """
+    if several != "list" or not boxes:
+        return as_shares(one_box(boxes, several, where), width, height, where)
+    return "; ".join(dict.fromkeys(as_shares(box, width, height, where) for box in sorted(boxes)))
+
+
 def known_several(several: str) -> Several:
     """Return the word if it is known.
 
     Raises:
-        ValueError: If it is neither ``skip`` nor ``hull``.
+        ValueError: If it is none of ``skip``, ``hull`` and ``list``.
     """
     if several == "skip":
         return "skip"
     if several == "hull":
         return "hull"
-    raise ValueError(f"several={several!r}: expected 'skip' (leave such questions out) or 'hull' (one box around all)")
+    if several == "list":
+        return "list"
+    raise ValueError(
+        f"several={several!r}: expected 'skip' (leave such questions out), 'hull' (one box around all) or 'list' (all)"
+    )

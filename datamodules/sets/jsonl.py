@@ -19,7 +19,8 @@ images        required   list, in the order shown; each a path or ``{"path": ...
                          own folder. An empty list for a question on text alone
 question      required   text, without options and without image placeholders
 answer        required   ``choice``: the text of the right option, not its letter; ``closed``: yes or no; ``box``:
-                         ``[x0, y0, x1, y1]`` as shares of width and height, 0 to 1; ``number``: a number
+                         ``[x0, y0, x1, y1]`` as shares of width and height, 0 to 1, or a list of several such, or
+                         ``[]`` where there is none; ``number``: a number
 kind          optional   choice, closed, open, report, box or number; without it: choice if there are options, closed
                          if the answer is yes or no, else open
 options       choice     list of texts, in the order shown; letters A, B, C follow from the position
@@ -240,12 +241,16 @@ def _answer(record: Mapping[str, Any], kind: AnswerKind, options: tuple[str, ...
 
 
 def box_text(value: Any, where: str) -> str:
-    """Write a box as four shares with two decimals.
+    """Write a box as four shares with two decimals, several by ``;``, and ``none`` where there is none.
 
     Examples:
         >>> box_text([0, 0.25, 0.5, 1], "1"), box_text("0.1 0.2 0.3 0.4", "1")
         ('0.00 0.25 0.50 1.00', '0.10 0.20 0.30 0.40')
+        >>> box_text([[0, 0, 0.5, 1], [0.5, 0, 1, 1]], "1"), box_text([], "1")
+        ('0.00 0.00 0.50 1.00; 0.50 0.00 1.00 1.00', 'none')
     """
+    if isinstance(value, list) and all(isinstance(box, list) and len(box) == 4 for box in value):
+        return "; ".join(box_text(box, where) for box in value) or "none"
     parts = value.split() if isinstance(value, str) else value
     if not isinstance(parts, list) or len(parts) != 4 or not all(is_number(part) for part in parts):
         raise UnusableRecordError(where, "box is not four numbers x0 y0 x1 y1", value)

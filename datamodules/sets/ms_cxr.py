@@ -17,7 +17,7 @@ from pathlib import Path
 
 from medvlm.study import Sample
 
-from .boxes import Several, as_shares, from_xywh, known_several, numbers, one_box
+from .boxes import Several, box_answer, from_xywh, known_several, numbers
 from .cards import SetCard
 from .records import SPLITS, Absent, LoadReport, UnusableRecordError, collect, find_file, one_of
 from .row import Row, rows_of
@@ -44,7 +44,8 @@ def load_ms_cxr(
     Args:
         root: Folder of the table.
         split: ``train``, ``validate``, ``test`` or ``all``.
-        several: What a phrase with several boxes becomes: ``skip`` leaves it out, ``hull`` asks for the box around all.
+        several: What a phrase with several boxes becomes: ``skip`` leaves it out, ``hull`` asks for the box around all,
+            ``list`` for all of them.
         images: The ``files`` folder of MIMIC-CXR-JPG; without it ``root/files``.
         report: Filled with what was read, kept and left out.
         absent: Whether samples whose image file is not there are given (``keep``) or left out (``skip``).
@@ -96,7 +97,7 @@ def _sample(rows: list[Row], folder: Path, several: Several) -> Sample:
         id=row.where,
         images=(row.image(folder, row.text("path").removeprefix("files/")),),
         question=f"Locate what this phrase of the report describes: {phrase}",
-        answer=as_shares(one_box(boxes, several, row.where), width, height, row.where),
+        answer=box_answer(boxes, several, width, height, row.where),
         kind="box",
         group=match["patient"],
         split=row.split,

@@ -18,7 +18,7 @@ from pathlib import Path
 
 from medvlm.study import Sample
 
-from .boxes import Box, Several, as_shares, known_several, merge_readers, numbers, one_box
+from .boxes import Box, Several, box_answer, known_several, merge_readers, numbers
 from .cards import SetCard
 from .records import Absent, LoadReport, UnusableRecordError, collect, is_there
 from .row import Row, rows_of, split_files
@@ -49,7 +49,8 @@ def load_vindr(
     Args:
         root: Folder that holds ``annotations/`` and the image folders.
         split: ``train``, ``test`` or ``all``.
-        several: What a class with several boxes becomes: ``skip`` leaves it out, ``hull`` asks for the box around all.
+        several: What a class with several boxes becomes: ``skip`` leaves it out, ``hull`` asks for the box around all,
+            ``list`` for all of them.
         merge_iou: Boxes of a class that overlap by more than this mean one thing.
         report: Filled with what was read, kept and left out.
         absent: Whether samples whose image file is not there are given (``keep``) or left out (``skip``).
@@ -98,7 +99,7 @@ def _sample(rows: list[Row], root: Path, several: Several, merge_iou: float) -> 
         id=row.where,
         images=(reference,),
         question=f"Locate this finding: {name.lower()}.",
-        answer=as_shares(_inside(one_box(boxes, several, row.where)), width, height, row.where),
+        answer=box_answer([_inside(box) for box in boxes], several, width, height, row.where),
         kind="box",
         group=image,
         split=row.split,

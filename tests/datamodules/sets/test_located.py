@@ -122,3 +122,17 @@ def test_an_image_without_size_and_unknown_options_are_refused(ms_cxr: Path) -> 
         load_ms_cxr(ms_cxr, "test", several="all")  # type: ignore[arg-type]
     with pytest.raises(ValueError, match="merge_iou=2"):
         load_vindr(ms_cxr, "test", merge_iou=2)
+
+
+def test_all_boxes_of_a_phrase_or_class_may_be_the_answer(ms_cxr: Path, vindr: Path) -> None:
+    """The list and the box around all agree at their borders, and a single box is written as before."""
+    lists = {sample.id: sample.answer for sample in load_ms_cxr(ms_cxr, "test", several="list")}
+    hulls = {sample.id: sample.answer for sample in load_ms_cxr(ms_cxr, "test", several="hull")}
+    single = {sample.id: sample.answer for sample in load_ms_cxr(ms_cxr, "test")}
+    (both,) = (answer for answer in lists.values() if ";" in answer)
+    assert both == "0.05 0.80 0.20 0.92; 0.75 0.80 0.90 0.92"
+    assert lists.keys() == hulls.keys()
+    assert single.items() <= lists.items()
+    found = {sample.id: sample.answer for sample in load_vindr(vindr, "test", several="list")}
+    assert ";" in found["00a1-Pleural_effusion"]
+    assert ";" not in found["00a1-Cardiomegaly"]
