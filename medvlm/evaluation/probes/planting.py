@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from random import Random
 
+from medvlm.evaluation.labeler import says_normal
 from medvlm.evaluation.text import clean
 from medvlm.preferences.corrupt import CORRUPTIONS, SIDE, Corruption, stated
 
@@ -64,11 +65,18 @@ def plant(sentences: Sequence[str], rng: Random) -> Planted | None:
     rng.shuffle(places)
     for kind in kinds:
         for place in places:
-            for _ in range(_TRIES if kind == "added" else 1):
+            for _ in range(_tries(kind, sentences[place])):
                 wrong = CORRUPTIONS[kind](sentences[place], rng)
                 if wrong and _is_wrong(" ".join(wrong.split()), place, sentences, kind):
                     return Planted(kind, place, " ".join(wrong.split()))
     return None
+
+
+def _tries(kind: Corruption, sentence: str) -> int:
+    """How often a draw is made: a finding is put in the place of a sentence that denies it or calls all normal."""
+    if kind != "added":
+        return 1
+    return _TRIES if stated(sentence, "absent") or says_normal(sentence) else 0
 
 
 def _is_wrong(wrong: str, place: int, sentences: Sequence[str], kind: Corruption) -> bool:
