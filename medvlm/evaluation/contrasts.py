@@ -164,7 +164,8 @@ def _verdict(other: Comparison) -> str:
     if math.isnan(gap.low):
         return f"whether the model beats {words} cannot be said from one cluster"
     p = gap.p if other.p_holm is None else other.p_holm
-    what = "is worse than" if gap.high < 0 and p <= LEVEL else "does not clearly beat"
+    ends = f"{gap.value:+.3f} ({gap.low:+.3f} to {gap.high:+.3f}), p = {p:.4f} after Holm"
+    if gap.high < 0 and p <= LEVEL:
+        return f"the model is worse than {words}: {ends}"
     seen = "" if other.detectable is None else f"; with 80 % power {other.detectable:.3f} would be seen"
-    ends = f"{gap.value:+.3f} ({gap.low:+.3f} to {gap.high:+.3f})"
-    return f"the model {what} {words}: {ends}, p = {p:.4f} after Holm{seen}"
+    return f"the model does not clearly beat {words}: {ends}{seen}"

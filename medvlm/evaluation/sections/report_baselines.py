@@ -37,6 +37,7 @@ def report_baselines(
     ours = mean_interval(values, [record.cluster for record in reports], seed=seed)
     rows: list[tuple[Cell, ...]] = [("the model", ours, None, None, None)]
     for other in contrast(reports, theirs, seed=seed):
-        rows.append((other.name, other.accuracy, other.difference, other.p_holm, f"{other.changed:.0%}"))
+        p = "-" if other.p_holm is None else f"{other.p_holm:.4f}"  # three decimals would print 0.000
+        rows.append((other.name, other.accuracy, other.difference, p, f"{other.changed:.0%}"))
     columns = ("reports of", "finding F1", "model minus baseline", "p", "reports that change")
     return Section("report_baselines", "Reports against their baselines", _ABOUT, columns, tuple(rows))
