@@ -62,10 +62,14 @@ def _table(score: Score) -> Table:
 def _rows(score: Score) -> Iterator[list[str]]:
     if score.accuracy:
         yield ["all", "accuracy", *_cells(score.accuracy)]
+    signed = {metric.name.partition("[")[0]: metric.name for metric in score.corpus}
+    with_interval = {signed.get(row.metric, row.metric) for row in score.rows if row.part == "report"}
     for row in score.rows:
-        yield [row.part, row.metric, *_cells(row.interval)]
+        name = signed.get(row.metric, row.metric) if row.part == "report" else row.metric
+        yield [row.part, name, *_cells(row.interval)]
     for metric in score.corpus:
-        yield ["report", metric.name, f"{metric.value:.3f}", "", str(metric.n), ""]
+        if metric.name not in with_interval:  # the row of the same score that has an interval stands for both
+            yield ["report", metric.name, f"{metric.value:.3f}", "", str(metric.n), ""]
     for other in score.comparisons:
         p = f"p={other.difference.p:.4f}"
         if other.p_holm is not None and len(score.comparisons) > 1:

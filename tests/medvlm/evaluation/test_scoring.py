@@ -64,6 +64,16 @@ def test_reports_have_metrics_of_the_corpus_and_no_accuracy() -> None:
     assert {"bleu1", "bleu4_coco", "rouge1_f1", "cider_d", "length", "distinct_reports"} <= set(names)
 
 
+def test_each_score_of_reports_has_one_row_with_its_signature() -> None:
+    score = score_records(records("report", ["Large effusion.", "No effusion."], "Large effusion."), OWN)
+    lines = [line for line in score.to_text(200).splitlines() if line.startswith("report")]
+    names = [line.split()[1] for line in lines]
+    assert names[:2] == ["rule_chexpert_micro_f1[positive:present]", "rule_chexpert_hallucinated[positive:present]"]
+    assert " to " in lines[0]
+    named = [line.split("]")[0] for line in lines]
+    assert len(named) == len(set(named))
+
+
 def test_hallucinated_findings_are_counted_over_all_reports() -> None:
     """Three findings are named over two reports, one of which the reference does not have."""
     texts = ["Large effusion. Cardiomegaly.", "Effusion. No pneumothorax."]
