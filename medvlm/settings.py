@@ -154,6 +154,16 @@ class EvaluateSettings(Settings):
     """Further questions whose answers are tables of the score: ``negation``, ``refusal``, ``errors``."""
     protocol: str | None = None
     """Protocol by name; None takes the one of the set."""
+    answering: str = "greedy"
+    """``greedy``, ``letters``, ``texts``, ``vote:N``, ``pass:N``, ``refine:N`` or ``budget:MIN:MAX``."""
+    temperature: Annotated[float, Field(gt=0)] | None = None
+    """Of the draws; None takes 0.7 where answers are drawn."""
+    shots: Annotated[int, Field(ge=0)] = 0
+    """Answered training examples before each question."""
+    orders: Annotated[int, Field(ge=1)] = 1
+    """Orders in which the options of a choice are asked."""
+    probabilities: bool = True
+    """Whether greedy answers carry the probabilities of their options, for calibration."""
 
 
 class TrainerSettings(Settings):

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from typing import Any
 
+from medvlm.evaluation.answering.settings import Answering, parse_answering
 from medvlm.evaluation.protocols import get_protocol
 from medvlm.generation.prompts import Prompter, reference_text, user_text
 from medvlm.heads import text_ids
@@ -32,14 +33,34 @@ def check_rewards(recipe: Recipe) -> None:
 
 
 def check_protocols(recipe: Recipe) -> None:
-    """Find the protocol of every stage that is scored, before hours of training.
+    """Find the protocol of every stage that is scored, and how it is answered, before hours of training.
 
     Raises:
         ValueError: If one does not exist.
     """
+    recipe_answering(recipe)
     for stage in recipe.stages:
         if stage.evaluate and not isinstance(stage, ContrastiveStage):  # ranked, not asked
             get_protocol(protocol_name(recipe, stage))
+
+
+def recipe_answering(recipe: Recipe) -> Answering:
+    """How the questions of a recipe's held-out split are answered.
+
+    Raises:
+        ValueError: If it cannot be read, or takes thoughts of a model that has none.
+    """
+    asked = recipe.evaluate
+    answering = parse_answering(
+        asked.answering,
+        temperature=asked.temperature,
+        shots=asked.shots,
+        orders=asked.orders,
+        probabilities=asked.probabilities,
+    )
+    if answering.strategy == "budget" and not recipe.reasoning:
+        raise ValueError(f"evaluate.answering {asked.answering} needs a model that reasons (reasoning: true)")
+    return answering
 
 
 def protocol_name(recipe: Recipe, stage: Stage) -> str:

@@ -27,7 +27,7 @@ from medvlm.settings import Recipe
 from medvlm.stages import AnyStage, ContrastiveStage, GRPOStage, PreferenceStage, SFTStage
 from medvlm.study import ImageRef
 from medvlm.training.card import CARD_FILE, model_card
-from medvlm.training.checks import protocol_name
+from medvlm.training.checks import protocol_name, recipe_answering
 from medvlm.training.ranked import ranking_table, score_alignment
 from medvlm.training.rewards.scoring import term_of
 from medvlm.training.run import Run, prepare, train_stage
@@ -138,6 +138,7 @@ def score_stage(run: Run, stage: AnyStage) -> Score:
         seed=recipe.seed,
         batch=settings.batch,
         max_new_tokens=settings.max_new_tokens,
+        answering=recipe_answering(recipe),
         loop=test_loop(build_trainer(recipe, stage, folder, attempt="test", trains=False)),
     )
 
