@@ -22,6 +22,13 @@ KINDS: tuple[tuple[str, ...], ...] = (
 )
 """Categories that say what kind an image is, those that set images furthest apart first."""
 _UNSAID = ("", "unknown", "none", "other")
+_ALIKE = {
+    **dict.fromkeys(
+        ("ap", "pa", "antero_posterior", "postero_anterior", "anteroposterior", "posteroanterior"), "frontal"
+    ),
+    **dict.fromkeys(("ll", "rl", "lat", "left lateral", "right lateral"), "lateral"),
+}
+"""View positions (0018,5101) that show the same of a patient: a PA radiograph is no wrong image for an AP one."""
 
 
 def group_by_images(samples: Sequence[Sample], most: int) -> list[list[Sample]]:
@@ -102,6 +109,7 @@ def _kinds(samples: Sequence[Sample], names: Sequence[str]) -> dict[Key, str]:
         if not value and names == ("modality",):
             value = (sample.images[0].modality or "").casefold() if sample.images else ""
         before = found.get(sample.images, "")
+        value = _ALIKE.get(value, value)
         found[sample.images] = min(before, value) if before and value else before or value
     return found
 

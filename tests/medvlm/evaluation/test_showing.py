@@ -93,6 +93,7 @@ def test_body_part_and_view_tell_apart_what_has_one_modality() -> None:
             "modality is cr; organ is not said of every image",
         ),
         ([of_kind("a", organ="CHEST"), of_kind("b", organ="chest")], "modality is not said.*organ is chest"),
+        ([of_kind("a", view="AP"), of_kind("b", view="PA")], "view is frontal"),
         ([of_kind("a", modality="CR"), of_kind("b", True, modality="CT")], "no image of another kind"),
         ([of_kind("a", modality="CR"), of_kind("b", modality="unknown"), of_kind("c", organ="lung")], "not said"),
         ([sample("text", "g")], "no question shows an image"),
