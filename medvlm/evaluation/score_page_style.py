@@ -53,10 +53,11 @@ tr.main th, tr.main .value { font-weight: 650; }
 .axis .whole { position: absolute; top: -4px; bottom: -4px; border-left: 2px dashed var(--reference); }
 .bars { padding: 10px 18px 12px; display: grid; grid-template-columns: minmax(120px, 26%) 1fr auto; gap: 5px 14px;
   align-items: center; }
-.figure { text-align: right; font-variant-numeric: tabular-nums; white-space: nowrap; }
+.bars > span { text-align: left; }
+.bars > .figure { text-align: right; font-variant-numeric: tabular-nums; white-space: nowrap; }
 @media (max-width: 760px) {
   .bars { grid-template-columns: 1fr; gap: 2px; } .bars .axis { margin-top: 4px; }
-  .bars .figure { text-align: left; white-space: normal; margin-bottom: 10px; }
+  .bars > .figure { text-align: left; white-space: normal; margin-bottom: 10px; }
   main { padding: 20px 14px 48px; } .headline { font-size: 38px; }
 }
 .plots { display: grid; grid-template-columns: repeat(auto-fill, minmax(min(320px, 100%), 1fr)); gap: 14px; }
@@ -93,8 +94,9 @@ EXAMPLES_STYLE = """.filters { display: flex; flex-wrap: wrap; gap: 10px; align-
   font-size: 13px; }
 .badge { font-weight: 650; color: var(--other); } .badge.right { color: var(--right); }
 .badge.wrong, .badge.unparsed { color: var(--wrong); }
-.question { font-weight: 600; margin: 6px 0; } .problem { color: var(--soft); font-size: 13px; margin: 4px 0; }
-.options { list-style: none; margin: 0 0 8px; padding: 0; color: var(--soft); }
+.question { font-weight: 600; margin: 6px 0; max-height: 220px; overflow-y: auto; }
+.problem { color: var(--soft); font-size: 13px; margin: 4px 0; }
+.options { list-style: none; margin: 0 0 8px; padding: 0; color: var(--soft); max-height: 320px; overflow-y: auto; }
 .options .wanted, .options .chosen { color: var(--ink); }
 .options .mark { font-size: 12px; margin-inline-start: 6px; white-space: nowrap; }
 .options .mark.is-wanted { color: var(--right); font-weight: 600; } .options .mark.is-chosen { font-weight: 600; }

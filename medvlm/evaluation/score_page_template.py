@@ -206,7 +206,7 @@ EXAMPLES = """{% if cards %}
 {% endfor %}
 </ul>
 {% else %}
-<div class="reference" dir="auto"><span class="label">Reference</span> {{ item.reference }}</div>
+<div class="reference"><span class="label">Reference</span> <bdi>{{ item.reference }}</bdi></div>
 {% endif %}
 {% if item.card.thought %}<details><summary>Reasoning</summary>
 <div class="thought" dir="auto">{{ item.card.thought }}</div></details>{% endif %}
