@@ -8,7 +8,7 @@ from string import ascii_uppercase
 from typing import Any, Literal
 
 from medvlm.endpoint import Said
-from medvlm.evaluation.parser import is_correct, parse_answer
+from medvlm.evaluation.parser import is_correct, parse_for
 from medvlm.study import Sample
 
 ChainFormat = Literal["think", "plain"]
@@ -54,7 +54,7 @@ def read_chain(sample: Sample, said: Said, *, hinted: bool = False) -> tuple[Cha
     """
     if not said.finished:
         return None, "cut at the limit"
-    parsed = parse_answer(said.text, sample.kind, sample.options)
+    parsed = parse_for(sample, said.text)
     if parsed.value is None:
         return None, "no answer could be read"
     if not is_correct(parsed, sample):

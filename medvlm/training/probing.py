@@ -18,7 +18,7 @@ from typing import Any
 from torch import Tensor
 
 from medvlm.evaluation.answerer import weights_hash
-from medvlm.evaluation.parser import is_correct, parse_answer
+from medvlm.evaluation.parser import is_correct, parse_for
 from medvlm.evaluation.showing import group_by_images
 from medvlm.evaluation.text import normalise
 from medvlm.files import write_whole
@@ -152,7 +152,7 @@ def count(sample: Sample, replies: Sequence[Reply]) -> Probed:
         sample: The question.
         replies: What was sampled.
     """
-    parsed = [parse_answer(reply.text, sample.kind, sample.options) for reply in replies]
+    parsed = [parse_for(sample, reply.text) for reply in replies]
     said = Counter(one.value if sample.kind == "choice" else normalise(one.value) for one in parsed if one.value)
     right = sum(is_correct(one, sample) for one in parsed)
     return Probed(sample.id, len(replies), right, dict(said), sum(not reply.finished for reply in replies))
