@@ -142,7 +142,7 @@ def exam_of(recipe: Recipe, stage: Stage, data: StudyData, pixels: Callable[[Ima
         pixels: Prepared pixels of an image reference.
 
     Raises:
-        SampleError: If there are no questions.
+        SampleError: If there are no questions, or the protocol does not ask questions of their kind.
         ValueError: See `check_metric`; or if the strategy is DeepSpeed's, whose weights are not saved one by one.
     """
     settings = stage.validation
@@ -152,7 +152,7 @@ def exam_of(recipe: Recipe, stage: Stage, data: StudyData, pixels: Callable[[Ima
         raise ValueError(f"stage {stage.name!r}: validate runs under ddp and fsdp, not {recipe.trainer.strategy}")
     samples = validation_questions(data, settings, recipe.seed)
     protocol = get_protocol(protocol_name(recipe, stage))
-    check_metric(settings, samples, protocol, stage.name)
+    check_metric(settings, [protocol.ask(sample) for sample in samples], protocol, stage.name)
     return Exam(
         samples,
         pixels,
