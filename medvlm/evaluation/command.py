@@ -31,7 +31,7 @@ def build_parser() -> argparse.ArgumentParser:
         "--option", action="append", default=[], metavar="KEY=VALUE", help="what the set's loader takes"
     )
     parser.add_argument("--out", type=Path, help="folder of records and scores; run again to go on")
-    parser.add_argument("--baselines", nargs="*", help="majority, position, blank, shuffled, wrong; all of a model")
+    parser.add_argument("--baselines", nargs="*", help="of majority, position, blank, shuffled, wrong; all of a model")
     parser.add_argument(
         "--compat", nargs="*", default=[], metavar="MODE", help="score as papers did too: llava_med, ..."
     )

@@ -62,6 +62,7 @@ def run(options: argparse.Namespace) -> str:
     from medvlm.datamodules.sets import LoadReport, load_set
     from medvlm.evaluation.compat import add_modes
     from medvlm.evaluation.outputs import write_score
+    from medvlm.evaluation.planning import with_training
     from medvlm.evaluation.records import read_records
     from medvlm.evaluation.report_metrics.asked import add_report_metrics
     from medvlm.evaluation.runner import evaluate_with_baselines, plain_loop
@@ -73,7 +74,9 @@ def run(options: argparse.Namespace) -> str:
     (protocol, loader_options), report = _chosen(options), LoadReport()
     samples = list(load_set(options.name, options.root, options.split, report=report, **loader_options))
     _check_whole(protocol, samples, report.skipped.total(), loader_options, options)
-    baselines, train, without = _training(options, loader_options)
+    baselines, train, without = with_training(
+        options.baselines, lambda: list(load_set(options.name, options.root, "train", **loader_options))
+    )
     folder = Path(options.model)
     reasoning = identify(folder).reasoning if folder.is_dir() else False
     model, processor = load_vlm(options.model, device=options.device)
@@ -93,7 +96,7 @@ def run(options: argparse.Namespace) -> str:
         answering=read_answering(options),
         unusable=report.skipped.total(),
         loop=partial(plain_loop, progress=not options.quiet),
-        name=folder.name,
+        name="/".join(folder.parts[-2:]),
         page_images=MOST_EXAMPLES,
     )
     if options.compat or options.report_metrics:
@@ -102,25 +105,8 @@ def run(options: argparse.Namespace) -> str:
         records = [latest[sample.id] for sample in asked]
         score = add_modes(score, options.compat, asked, records, protocol=protocol.name, seed=options.seed)
         score = add_report_metrics(score, options.report_metrics, records, device=options.device)
-        write_score(options.out, score, records, asked, name=folder.name, seed=options.seed)
+        write_score(options.out, score, records, asked, name="/".join(folder.parts[-2:]), seed=options.seed)
     return f"{score.to_text()}\n{without}{report.summary()}\nrecords: {options.out}"
-
-
-def _training(options: argparse.Namespace, loader_options: dict[str, Any]) -> tuple[list[str], list[Sample], str]:
-    """The baselines, the training samples that they need, and what is said where a set has none."""
-    from medvlm.datamodules.sets import load_set
-    from medvlm.evaluation.planning import BASELINES, UNSEEN
-
-    wanted = list(BASELINES if options.baselines is None else options.baselines)
-    if not UNSEEN.keys() & set(wanted) and not options.shots:
-        return wanted, [], ""
-    try:
-        return wanted, list(load_set(options.name, options.root, "train", **loader_options)), ""
-    except (OSError, ValueError) as error:
-        if options.baselines is not None or options.shots:
-            raise
-        left = [name for name in wanted if name not in UNSEEN]
-        return left, [], f"baselines {', '.join(UNSEEN)} were left out, no training samples: {error}\n"
 
 
 def _chosen(options: argparse.Namespace) -> tuple[Protocol, dict[str, Any]]:

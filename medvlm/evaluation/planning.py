@@ -49,6 +49,39 @@ def usable_baselines(
     return found, reasons
 
 
+def with_training(
+    wanted: Sequence[str] | None, load: Callable[[], Sequence[Sample]]
+) -> tuple[list[str], list[Sample], str]:
+    """The baselines to ask for, the training samples that they need, and what is said where a set has none.
+
+    Args:
+        wanted: Those that were named; None takes all, and goes without those of training where a set has no such split.
+        load: Reads the training split; called only if it is needed.
+
+    Raises:
+        OSError: If baselines of training were named and its files are not there.
+        ValueError: If they were named and the set has no such split.
+
+    Examples:
+        >>> with_training(["blank"], list)
+        (['blank'], [], '')
+    """
+    names = list(BASELINES if wanted is None else wanted)
+    if not UNSEEN.keys() & set(names):
+        return names, [], ""
+    reason = "the split is empty"
+    try:
+        train = list(load())
+    except (OSError, ValueError) as error:
+        if wanted is not None:
+            raise
+        train, reason = [], str(error)
+    if train or wanted is not None:
+        return names, train, ""
+    left = [name for name in names if name not in UNSEEN]
+    return left, [], f"baselines {' and '.join(UNSEEN)} were left out, no training samples: {reason}\n"
+
+
 def _reason(name: str, samples: Sequence[Sample], seed: int) -> str:
     """Why a baseline cannot be had; empty if it can."""
     if name in UNSEEN:
