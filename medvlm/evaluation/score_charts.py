@@ -109,6 +109,8 @@ def _marks(values: Sequence[float], *, unit: bool) -> list[float]:
     low, high = min(values), max(values)
     if unit and low >= 0 and high <= 1:
         return [0.0, 0.2, 0.4, 0.6, 0.8, 1.0]
+    if low == high and 0 <= low <= 1:
+        return [0.0, 0.5, 1.0]
     marks = ticks(low, high, 4)
     return marks if marks[-1] > marks[0] else [low - 0.5, low + 0.5]
 
