@@ -77,6 +77,8 @@ def run(options: argparse.Namespace) -> str:
     baselines, train, without = with_training(
         options.baselines, lambda: list(load_set(options.name, options.root, "train", **loader_options))
     )
+    if options.shots and not train:
+        train = list(load_set(options.name, options.root, "train", **loader_options))
     folder = Path(options.model)
     reasoning = identify(folder).reasoning if folder.is_dir() else False
     model, processor = load_vlm(options.model, device=options.device)
