@@ -11,6 +11,8 @@ import pytest
 from medvlm.evaluation.records import Record, grade
 from medvlm.evaluation.statistics import paired_difference, ratio_interval
 from medvlm.study import Sample
+from medvlm.training.rewards.places import box_iou_reward
+from medvlm.training.rewards.reports import finding_f1_reward
 from tools.bench import learning_ct, learning_domains, learning_dpo, learning_rewards
 from tools.bench.learning import main
 from tools.bench.learning_runs import Bench
@@ -57,6 +59,33 @@ def test_metrics_of_reports_by_hand() -> None:
     assert estimate(arm, "hallucinated findings").value == pytest.approx(0.5)
     assert estimate(arm, "finding F1").value == pytest.approx(0.5)
     assert estimate({0: closed(["<think>a</think><answer>yes</answer>", "yes"])}, "format").value == 0.5
+
+
+def test_what_a_reward_pays_stands_beside_its_metric() -> None:
+    """The rewards of the same answers, by the functions that GRPO pays them with."""
+    wanted, given = ["Pleural effusion. Cardiomegaly.", "Lungs are clear."], ["Pleural effusion.", "Cardiomegaly."]
+    records = [record for text, answer in zip(given, wanted, strict=True) for record in reports([text], answer)]
+    paid = finding_f1_reward(given, answer=wanted, kind=["report"] * 2)
+    assert estimate({0: records}, "F1 a report").value == pytest.approx(sum(value or 0 for value in paid) / 2)
+    sample = Sample("1", (), "Where?", "0 0 0.5 0.5", "box", group="p")
+    box = grade(sample, "0 0 0.5 0.25", run="r", cluster="p")
+    (value,) = box_iou_reward([box.text], answer=[sample.answer], kind=["box"])
+    assert estimate({0: [box]}, "box F1").value == pytest.approx(value) == pytest.approx(2 / 3)
+    assert estimate({0: [box]}, "mean IoU").value == pytest.approx(0.5)
+
+
+def test_a_family_has_its_own_start_and_settings(tmp_path: Path) -> None:
+    """Settings that a recipe refuses would be found only when that family is trained."""
+    bench = Bench(tmp_path)
+    for family in learning_rewards.FAMILIES:
+        (stage,) = learning_rewards.recipe(bench, 0, family, tmp_path, "grpo").stages
+        assert (stage.steps, stage.rewards.keys()) == (
+            {**learning_rewards.STAGE, **family.stage}["steps"],
+            {*family.rewards},
+        )
+        if family.teach:
+            (teach,) = learning_rewards.recipe(bench, 0, family, tmp_path, "teach").stages
+            assert (teach.objective, teach.steps) == ("sft", family.teach["steps"])
 
 
 @pytest.mark.parametrize(("grpo", "words"), [(RIGHT, "SFT of equal compute holds"), (WRONG, "does not hold")])

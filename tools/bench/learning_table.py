@@ -17,13 +17,22 @@ Parts = Callable[[Record], tuple[float, float]]
 Arm = Mapping[int, Sequence[Record]]
 """Records of one model by seed."""
 
+
+def _report_f1(record: Record) -> float:
+    """F1 of the findings of one report; 1 where neither report nor reference names any."""
+    hits, wrong = record.scores["hits"], record.scores["extra"] + record.scores["missed"]
+    return 2 * hits / (2 * hits + wrong) if hits or wrong else 1.0
+
+
 METRICS: Mapping[str, Parts] = {
     "accuracy": lambda record: (float(bool(record.correct)), 1.0),
     "mean IoU": lambda record: (record.scores.get("iou", 0.0), 1.0),
+    "box F1": lambda record: (2 - 2 / (1 + record.scores.get("iou", 0.0)), 1.0),
     "finding F1": lambda record: (
         2 * record.scores["hits"],
         2 * record.scores["hits"] + record.scores["extra"] + record.scores["missed"],
     ),
+    "F1 a report": lambda record: (_report_f1(record), 1.0),
     "hallucinated findings": lambda record: (record.scores["extra"], record.scores["hits"] + record.scores["extra"]),
     "tokens": lambda record: (float(record.tokens), 1.0),
     "format": lambda record: (format_reward([record.text])[0] or 0.0, 1.0),
