@@ -31,6 +31,10 @@ def main(argv: Sequence[str] | None = None) -> int:
         paths=arguments.paths,
         progress=not arguments.quiet,
         forms=arguments.write,
+        devices=_devices(arguments),
+        engine=arguments.engine,
+        part=arguments.shard,
+        max_new_tokens=arguments.max_new_tokens,
     )
     print(
         f"{summary.done} reported, {summary.kept} there already, {summary.skipped} skipped, {summary.failed} failed: "
@@ -58,9 +62,33 @@ def _parser() -> argparse.ArgumentParser:
         metavar="FORM",
         help="beside the JSON: html, pdf, sr, tid1500, encapsulated, capture, seg (DICOM), fhir, hl7",
     )
+    parser.add_argument(
+        "--max-new-tokens", type=_positive, help="where an answer is cut; what its kind needs if not given"
+    )
+    where = parser.add_mutually_exclusive_group()
+    where.add_argument(
+        "--devices", nargs="+", metavar="DEVICE", help="one worker process each: cuda:0 cuda:1, or cpu cpu"
+    )
+    where.add_argument("--workers", type=_positive, metavar="N", help="so many worker processes, on whatever is there")
+    parser.add_argument("--engine", choices=("here", "pool", "ray"), help="what runs the workers (default pool)")
+    parser.add_argument(
+        "--shard", type=_shard, default=(1, 1), metavar="I/N", help="the i-th of n parts of the studies, for job arrays"
+    )
     parser.add_argument("--paths", action="store_true", help="name files in studies.csv (paths may name patients)")
     parser.add_argument("--quiet", action="store_true", help="no progress bar")
     return parser
+
+
+def _devices(arguments: argparse.Namespace) -> Sequence[str]:
+    """One entry a worker; none where reports are made in this process."""
+    return arguments.devices or ["auto"] * (arguments.workers or 0)
+
+
+def _shard(text: str) -> tuple[int, int]:
+    index, slash, count = text.partition("/")
+    if not (slash and index.isdecimal() and count.isdecimal() and 1 <= int(index) <= int(count)):
+        raise argparse.ArgumentTypeError(f"{text!r} is no part such as 2/8")
+    return int(index), int(count)
 
 
 def _positive(text: str) -> int:

@@ -20,12 +20,13 @@ NO_PRIOR = "None was given."
 _PRESENCE: dict[str | None, Presence] = {"yes": "present", "no": "absent", None: "unread"}
 
 
-def run_key(predictor: Predictor, repair: Repair) -> str:
+def run_key(predictor: Predictor, repair: Repair, max_new_tokens: int | None = None) -> str:
     """What a report depends on besides its study; another key means that it is written again.
 
     Args:
         predictor: Weights, recipes and prompts.
         repair: See ``write_reports``.
+        max_new_tokens: See ``write_reports``.
     """
     from medvlm.generation.prompts import prompt_hash
 
@@ -38,6 +39,7 @@ def run_key(predictor: Predictor, repair: Repair) -> str:
         REPORT,
         PRESENCE,
         repair,
+        max_new_tokens,
     ]
     return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()[:16]
 

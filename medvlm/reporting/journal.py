@@ -4,13 +4,10 @@ from __future__ import annotations
 
 import json
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 from medvlm.files import write_whole
-
-PATIENCE = 3
-"""After so many deaths of the process with it in hand, a study is given up."""
 
 
 class Journal:
@@ -18,30 +15,43 @@ class Journal:
 
     Args:
         folder: Of the reports.
+        part: Name of the part of the studies that this run does; empty for all.
     """
 
-    def __init__(self, folder: Path) -> None:
-        self.path = folder / ".reading.json"
+    def __init__(self, folder: Path, part: str = "") -> None:
+        self.path = folder / f".reading{part}.json"
         self.deaths: Counter[str] = Counter(_read(self.path))
         self._hand: set[str] = set()
 
-    def take(self, study: str) -> None:
-        """Note a study before anything of it is decoded.
+    def take(self, studies: Iterable[str]) -> None:
+        """Note studies before anything of them is decoded.
 
         Args:
-            study: Its id.
+            studies: Their ids.
         """
-        self._hand.add(study)
+        self._hand.update(studies)
         self._write()
 
-    def release(self, study: str) -> None:
-        """Strike a study whose outcome is known.
+    def release(self, studies: Iterable[str]) -> None:
+        """Strike studies whose outcome is known.
 
         Args:
-            study: Its id.
+            studies: Their ids.
         """
-        self._hand.discard(study)
-        self.deaths.pop(study, None)
+        for study in studies:
+            self._hand.discard(study)
+            self.deaths.pop(study, None)
+
+    def died(self, studies: Iterable[str]) -> None:
+        """Note that a process died with these in hand.
+
+        Args:
+            studies: Their ids.
+        """
+        for study in studies:
+            self._hand.discard(study)
+            self.deaths[study] += 1
+        self._write()
 
     def close(self) -> None:
         """End in order: nothing is in hand; suspects that were not reached stay suspects."""

@@ -15,7 +15,7 @@ from typing import Any
 
 from medvlm.files import write_whole
 
-TABLE = "studies.csv"
+TABLE = "studies"
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,19 +58,20 @@ def read_record(folder: Path, study: str) -> dict[str, Any] | None:
     return record if isinstance(record, dict) else None
 
 
-def write_table(folder: Path, rows: Iterable[Row]) -> None:
+def write_table(folder: Path, rows: Iterable[Row], part: str = "") -> None:
     """Write the table of all studies.
 
     Args:
         folder: Of the reports.
         rows: In any order; they are sorted by status and study.
+        part: Name of the part of the studies that the run does; empty for all.
     """
     text = io.StringIO()
     writer = csv.DictWriter(text, [field.name for field in fields(Row)], lineterminator="\n")
     writer.writeheader()
     for row in sorted(rows, key=lambda row: (row.status, row.study)):
         writer.writerow({name: _inert(value) for name, value in asdict(row).items()})
-    write_whole(folder / TABLE, text.getvalue())
+    write_whole(folder / f"{TABLE}{part}.csv", text.getvalue())
 
 
 def _inert(value: Any) -> Any:

@@ -1,30 +1,33 @@
-"""Reports for a folder of studies: in batches, resumable, each study's outcome on the disk at once."""
+"""Reports for a folder of studies: in chunks, resumable, each study's outcome on the disk at once.
+
+Chunks are reported in this process, by worker processes (`medvlm.reporting.pool`) or by Ray's actors
+(`medvlm.reporting.ray_pool`); the driver only hands them out, notes what was in hand when a worker died, and keeps the
+table.
+"""
 
 from __future__ import annotations
 
 import logging
 import time
-from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TypeVar
+from typing import Literal
 
-from medvlm.predictor import Predictor, load
-from medvlm.reporting.content import make_report, run_key
+from medvlm.predictor import Predictor, default_model, load
+from medvlm.reporting.chunks import PATIENCE, Chunk, Queue, cut, shard, spread
 from medvlm.reporting.find import Stray, Study, common_folder, find_studies, place_of
-from medvlm.reporting.journal import PATIENCE, Journal
-from medvlm.reporting.material import gather
+from medvlm.reporting.journal import Journal
+from medvlm.reporting.pool import Lost, Pool
 from medvlm.reporting.progress import progress_bar
-from medvlm.reporting.questions import samples_for
-from medvlm.reporting.reader import Ready, read_study
 from medvlm.reporting.records import Row, read_record, write_table
 from medvlm.reporting.started import started
-from medvlm.reporting.writers import WRITERS, check_forms, save_report
+from medvlm.reporting.worker import Job, Outcome, Worker
+from medvlm.reporting.writers import WRITERS, check_forms
 from medvlm.study import Repair
 
-R = TypeVar("R")
+Engine = Literal["here", "pool", "ray"]
+Events = Callable[[Queue], Iterator[Outcome | Lost]]
 
 TABLE_SECONDS = 10.0
 """How often the table is written while a run goes on; the JSONs are written at once."""
@@ -62,11 +65,16 @@ def write_reports(
     paths: bool = False,
     progress: bool = False,
     forms: Sequence[str] = (),
+    devices: Sequence[str] = (),
+    engine: Engine | None = None,
+    part: tuple[int, int] = (1, 1),
+    max_new_tokens: int | None = None,
 ) -> Summary:
     """Report every study in a folder: one JSON each, and ``studies.csv`` of what was done, skipped and failed.
 
     Run again, it does only what is missing: reports of the same study by the same model stay. Interrupted at any time,
-    even killed, it loses at most the studies in hand. File names and contents name no patient.
+    even killed, it loses at most the studies in hand, and what it writes then is what it would have written, byte for
+    byte. File names and contents name no patient.
 
     Args:
         studies: Folder that is searched, or a file, or a list of these.
@@ -78,57 +86,97 @@ def write_reports(
         paths: Whether the table says where each study lies; folders are often named after patients.
         progress: Whether a bar is shown.
         forms: What is written beside the JSON: names of ``medvlm.reporting.writers.WRITERS``.
+        devices: One worker process each (``cuda:0``, ``cuda:1``, ``cpu``); none reports in this process.
+        engine: ``here``, ``pool`` or ``ray``; by ``devices`` if None.
+        part: ``(i, n)``: report the i-th of n parts of the studies, as jobs of an array do side by side.
+        max_new_tokens: Where an answer is cut; what its kind needs if None.
 
     Raises:
         FileNotFoundError: If ``studies`` does not exist.
         WeightsError: If the model cannot be used.
-        ValueError: If ``batch`` or ``limit`` is below 1, or a form is unknown.
+        ValueError: If a number is below 1, a form is unknown, or a part is none of its count.
         ImportError: If a form needs a package that is not installed.
     """
     check_forms(forms)
-    for name, value in (("batch", batch), ("limit", limit)):
+    for name, value in (("batch", batch), ("limit", limit), ("max_new_tokens", max_new_tokens)):
         if value is not None and value < 1:
             raise ValueError(f"{name}={value}: expected 1 or more.")
+    shard([], *part)
     roots = [Path(studies)] if isinstance(studies, str | Path) else [Path(one) for one in studies]
     folder = Path(out)
     found, strays = find_studies(roots, leave_out=folder)
-    predictor = model if isinstance(model, Predictor) else load(model)
     folder.mkdir(parents=True, exist_ok=True)
-    run = _Run(predictor, folder, repair, common_folder(roots) if paths else None, tuple(forms))
-    run.note_strays(strays)
-    todo = run.missing(found)[:limit]
-    with progress_bar(len(todo), show=progress) as tick:
-        run.work(todo, batch, tick)
-    return run.summary()
+    job = Job(folder, repair, tuple(forms), common_folder(roots) if paths else None, max_new_tokens)
+    driver = _Driver(job, "" if part == (1, 1) else f"-{part[0]}-of-{part[1]}", progress)
+    driver.note_strays(strays if part[0] == 1 else ())
+    driver.report(shard(found, *part), limit, batch, model, devices, engine or ("pool" if devices else "here"))
+    return driver.summary()
 
 
-class _Run:
+class _Driver:
     """The state of one call."""
 
-    def __init__(
-        self, predictor: Predictor, folder: Path, repair: Repair, root: Path | None, forms: tuple[str, ...]
-    ) -> None:
-        self.predictor, self.folder, self.repair, self.root, self.forms = predictor, folder, repair, root, forms
+    def __init__(self, job: Job, part: str, progress: bool) -> None:
+        self.job, self.part, self.progress = job, part, progress
         self.rows: dict[str, Row] = {}
         self.done = self.kept = 0
         self.notices: list[str] = []
-        self.key = run_key(predictor, repair)
-        self.created = started(folder, self.key)
-        self.journal = Journal(folder)
+        self.journal = Journal(job.folder, part)
+        self.key = ""
         self._written = time.monotonic()
 
     def note_strays(self, strays: Iterable[Stray]) -> None:
         for stray in strays:
-            self.rows[stray.id] = Row(stray.id, stray.status, stray.reason, place=self._place(stray.path))
+            place = "" if self.job.root is None else place_of(stray.path, self.job.root)
+            self.rows[stray.id] = Row(stray.id, stray.status, stray.reason, place=place)
 
-    def missing(self, studies: Sequence[Study]) -> list[Study]:
+    def report(
+        self,
+        studies: Sequence[Study],
+        limit: int | None,
+        batch: int,
+        model: Predictor | str | Path | None,
+        devices: Sequence[str],
+        engine: Engine,
+    ) -> None:
+        """Report all that is missing, by the engine that was named."""
+        if engine == "here":
+            worker = Worker(model if isinstance(model, Predictor) else load(model), self.job)
+            self._drive(worker.key, studies, limit, batch, worker.outcomes)
+            return
+        if isinstance(model, Predictor):
+            raise ValueError(f"engine={engine!r} loads the model in every worker: give its folder, not a predictor")
+        source = str(default_model() if model is None else model)
+        if engine == "ray":
+            from medvlm.reporting.ray_pool import RayPool
+
+            with RayPool(source, devices or ("auto",), self.job) as pool:
+                self._drive(pool.key, studies, limit, batch, pool.events)
+            return
+        with Pool(source, devices or ("auto",), self.job) as workers:
+            self._drive(workers.key, studies, limit, batch, workers.events)
+
+    def _drive(self, key: str, studies: Sequence[Study], limit: int | None, batch: int, events: Events) -> None:
+        self.key = key
+        started(self.job.folder, key)
+        wanted = [study.id for study in self._missing(studies)][:limit]
+        queue = self._patient(list(spread(cut(studies, set(wanted), batch), self.journal.deaths)))
+        try:
+            with progress_bar(len(wanted), show=self.progress) as tick:
+                self._settle_all(queue, events, tick)
+        finally:
+            self.journal.close()
+            self._write_table()
+
+    def _missing(self, studies: Sequence[Study]) -> list[Study]:
         """Studies without a report by this model; the others are taken into the table."""
         todo, other, changed = [], 0, 0
         for study in studies:
-            record = read_record(self.folder, study.id) or {}
+            record = read_record(self.job.folder, study.id) or {}
             if (record.get("run"), record.get("stamp")) == (self.key, study.stamp) and self._has_forms(study):
                 self.kept += 1
-                self.rows[study.id] = replace(self._row(study), status="done", modality=record["images"][0]["modality"])
+                row = self.job.row(study)
+                self.rows[study.id] = replace(row, status="done", modality=record["images"][0]["modality"])
                 continue
             todo.append(study)
             other += bool(record) and record.get("run") != self.key
@@ -141,64 +189,41 @@ class _Run:
 
     def _has_forms(self, study: Study) -> bool:
         """Whether every form that is asked for is there, or cannot be of this study."""
-        wanted = [WRITERS[name] for name in self.forms if study.kind == "dicom" or not WRITERS[name].dicom]
-        return all((self.folder / f"{study.id}{one.suffix}").is_file() for one in wanted if not one.optional)
+        wanted = [WRITERS[name] for name in self.job.forms if study.kind == "dicom" or not WRITERS[name].dicom]
+        return all((self.job.folder / f"{study.id}{one.suffix}").is_file() for one in wanted if not one.optional)
 
-    def work(self, todo: Sequence[Study], batch: int, tick: Callable[[], None]) -> None:
-        """Report all, those that were in hand when an earlier run died last and alone."""
-        suspects = [study for study in todo if study.id in self.journal.deaths]
-        calm = [study for study in todo if study.id not in self.journal.deaths]
-        if suspects:
-            self._notice(f"{len(suspects)} study(s) were in hand when an earlier run died: they come last, one by one.")
-        try:
-            self._batches(calm, batch, 2 * batch, tick)
-            self._batches(suspects, 1, 1, tick)
-        finally:
-            self.journal.close()
-            write_table(self.folder, self.rows.values())
+    def _patient(self, queue: list[Chunk]) -> list[Chunk]:
+        """The queue without the studies with which the process died too often; they are given up, and said."""
+        for chunk in queue:
+            for study in chunk.studies:
+                if study.id in chunk.wanted and self.journal.deaths.get(study.id, 0) >= PATIENCE:
+                    deaths = self.journal.deaths[study.id]
+                    reason = f"the process died {deaths} times while it was in hand; given up"
+                    self.rows[study.id] = replace(self.job.row(study), status="failed", reason=reason)
+        return [chunk for chunk in queue if not all(name in self.rows for name in chunk.wanted)]
 
-    def _batches(self, todo: Sequence[Study], batch: int, ahead: int, tick: Callable[[], None]) -> None:
-        ready: list[Ready] = []
-        with ThreadPoolExecutor(2, thread_name_prefix="medvlm-read") as pool:
-            for outcome in _look_ahead(pool, self._read, todo, ahead, self.journal):
-                if isinstance(outcome, Row):
-                    self._settle(outcome, tick)
-                    continue
-                ready.append(outcome)
-                if len(ready) == batch:
-                    self._report(ready, tick)
-                    ready = []
-        if ready:
-            self._report(ready, tick)
+    def _settle_all(self, queue: list[Chunk], events: Events, tick: Callable[[], None]) -> None:
+        noted = Queue(queue, lambda chunk: self.journal.take(chunk.ids))
+        for event in events(noted):
+            if isinstance(event, Outcome):
+                self._settle(event, tick)
+                continue
+            self.journal.died(name for chunk in event.chunks for name in chunk.ids)
+            self._notice(f"a worker died ({event.why}): what it had in hand is tried again")
+            noted.put(self._patient(list(spread(event.chunks, self.journal.deaths))))
 
-    def _read(self, study: Study) -> Ready | Row:
-        row = self._row(study)
-        deaths = self.journal.deaths.get(study.id, 0)
-        if deaths >= PATIENCE:
-            return replace(
-                row, status="failed", reason=f"the process died {deaths} times while it was in hand; given up"
-            )
-        return read_study(study, self.predictor, row, repair=self.repair)
-
-    def _report(self, ready: Sequence[Ready], tick: Callable[[], None]) -> None:
-        asks = [((one.shown,), samples_for((one.shown,))) for one in ready]
-        for one, answers in zip(ready, self.predictor.answer(asks), strict=True):
-            report = make_report(one, answers, self.key, self.created)
-            recipes = self.predictor.processor.image_processor.intensity_recipes
-            dicom = one.study.kind == "dicom"
-            material = gather(one.chosen, report.current.key, recipes, self.forms, dicom=dicom)
-            save_report(self.folder, report, material, self.forms)
-            self.done += 1
-            row = self._row(one.study)
-            self._settle(replace(row, status="done", modality=one.chosen.entries[0].modality), tick)
-
-    def _settle(self, row: Row, tick: Callable[[], None]) -> None:
-        self.rows[row.study] = row
-        self.journal.release(row.study)
+    def _settle(self, outcome: Outcome, tick: Callable[[], None]) -> None:
+        for row in outcome.rows:
+            self.rows[row.study] = row
+            self.done += row.status == "done"
+            tick()
+        self.journal.release(outcome.chunk.ids)
         if time.monotonic() - self._written > TABLE_SECONDS:
-            write_table(self.folder, self.rows.values())
-            self._written = time.monotonic()
-        tick()
+            self._write_table()
+
+    def _write_table(self) -> None:
+        write_table(self.job.folder, self.rows.values(), self.part)
+        self._written = time.monotonic()
 
     def summary(self) -> Summary:
         counts = {name: sum(row.status == name for row in self.rows.values()) for name in ("skipped", "failed")}
@@ -207,28 +232,3 @@ class _Run:
     def _notice(self, text: str) -> None:
         self.notices.append(text)
         _log.warning(text)
-
-    def _row(self, study: Study) -> Row:
-        place = self._place(study.entries[0].path)
-        return Row(study.id, "", study_uid=study.uid, files=len(study.entries), place=place)
-
-    def _place(self, path: Path) -> str:
-        return "" if self.root is None else place_of(path, self.root)
-
-
-def _look_ahead(
-    pool: ThreadPoolExecutor, function: Callable[[Study], R], items: Iterable[Study], window: int, journal: Journal
-) -> Iterator[R]:
-    """Results in order, while up to ``window`` more are being made; what was not begun is dropped on the way out."""
-    running: deque[Future[R]] = deque()
-    try:
-        for item in items:
-            journal.take(item.id)
-            running.append(pool.submit(function, item))
-            if len(running) >= window:
-                yield running.popleft().result()
-        while running:
-            yield running.popleft().result()
-    finally:
-        for future in running:
-            future.cancel()

@@ -30,19 +30,18 @@ def test_the_table_reads_back_and_no_cell_is_a_formula(tmp_path: Path) -> None:
 
 def test_only_what_a_dead_run_had_in_hand_is_suspected(tmp_path: Path) -> None:
     first = Journal(tmp_path)
-    for study in ("a", "b"):
-        first.take(study)
-    first.release("a")
-    first.take("c")
+    first.take(["a", "b"])
+    first.release(["a"])
+    first.take(["c"])
     second = Journal(tmp_path)  # the first was never closed: it died
     assert dict(second.deaths) == {"b": 1, "c": 1}
-    second.take("b")
+    second.take(["b"])
     assert dict(Journal(tmp_path).deaths) == {"b": 2, "c": 1}
 
 
 def test_a_run_that_ends_in_order_suspects_nobody(tmp_path: Path) -> None:
     journal = Journal(tmp_path)
-    journal.take("a")
+    journal.take(["a"])
     journal.close()
     assert not Journal(tmp_path).deaths
     assert list(tmp_path.iterdir()) == []

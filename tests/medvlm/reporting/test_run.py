@@ -191,18 +191,18 @@ def test_uneven_slices_are_reported_only_when_asked_for_and_marked(
     assert "resampled" in " ".join(record["origin"]["notes"])
 
 
-def test_a_study_that_killed_the_process_three_times_is_given_up(
+def test_a_study_that_killed_the_process_four_times_is_given_up(
     predictor: Predictor, studies: Path, tmp_path: Path
 ) -> None:
     from medvlm.reporting.find import study_id
 
     (tmp_path / "out").mkdir()
-    journal = {"hand": [study_id("1.2.0"), study_id("1.2.1")], "deaths": {study_id("1.2.0"): 2}}
+    journal = {"hand": [study_id("1.2.0"), study_id("1.2.1")], "deaths": {study_id("1.2.0"): 3}}
     (tmp_path / "out" / ".reading.json").write_text(json.dumps(journal))
     summary = write_reports(studies, tmp_path / "out", model=predictor)
     assert (summary.done, summary.failed) == (4, 1)
     (row,) = [row for row in table(tmp_path / "out") if row["status"] == "failed"]
-    assert (row["study_uid"], row["reason"][:24]) == ("1.2.0", "the process died 3 times")
+    assert (row["study_uid"], row["reason"][:24]) == ("1.2.0", "the process died 4 times")
 
 
 def test_limit_and_paths(predictor: Predictor, studies: Path, tmp_path: Path) -> None:

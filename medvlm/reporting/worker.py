@@ -1,0 +1,113 @@
+"""What one process does with chunks of studies: read, answer, write each report; the next chunk is read meanwhile."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Iterable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from medvlm.predictor import Predictor
+from medvlm.reporting.chunks import Chunk
+from medvlm.reporting.content import make_report, run_key
+from medvlm.reporting.find import Study, place_of
+from medvlm.reporting.material import gather
+from medvlm.reporting.questions import samples_for
+from medvlm.reporting.reader import Ready, read_study
+from medvlm.reporting.records import Row
+from medvlm.reporting.started import started
+from medvlm.reporting.writers import save_report
+from medvlm.study import Repair
+
+_AHEAD = 2  # chunks that are read while another is answered
+
+
+@dataclass(frozen=True, slots=True)
+class Job:
+    """What every process of a run must know.
+
+    Attributes:
+        folder: Of the reports.
+        repair: Whether irregular series are resampled.
+        forms: What is written beside the JSON.
+        root: Where studies lie, for the table; None leaves their places out.
+        max_new_tokens: Where an answer is cut; what its kind needs if None.
+    """
+
+    folder: Path
+    repair: Repair = False
+    forms: tuple[str, ...] = ()
+    root: Path | None = None
+    max_new_tokens: int | None = None
+
+    def row(self, study: Study) -> Row:
+        """The line of the table of a study, without its outcome.
+
+        Args:
+            study: The study.
+        """
+        place = "" if self.root is None else place_of(study.entries[0].path, self.root)
+        return Row(study.id, "", study_uid=study.uid, files=len(study.entries), place=place)
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What came of a chunk: a line of the table for each study that was wanted."""
+
+    chunk: Chunk
+    rows: tuple[Row, ...]
+
+
+class Worker:
+    """Reports chunks with a model.
+
+    Args:
+        predictor: The model.
+        job: The run.
+    """
+
+    def __init__(self, predictor: Predictor, job: Job) -> None:
+        self.predictor, self.job = predictor, job
+        self.key = run_key(predictor, job.repair, job.max_new_tokens)
+
+    def outcomes(self, chunks: Iterable[Chunk | None]) -> Iterator[Outcome]:
+        """What comes of each chunk, in order; its reports are on the disk when it is given.
+
+        Args:
+            chunks: Taken one by one, at most one ahead; None says that there is no further one yet.
+        """
+        running: deque[tuple[Chunk, list[Future[Ready | Row]]]] = deque()
+        with ThreadPoolExecutor(2, thread_name_prefix="medvlm-read") as pool:
+            try:
+                for chunk in chunks:
+                    if chunk is not None:
+                        running.append((chunk, [pool.submit(self._read, study) for study in chunk.studies]))
+                    while len(running) >= (1 if chunk is None else _AHEAD):
+                        yield self._settle(*running.popleft())
+                while running:
+                    yield self._settle(*running.popleft())
+            finally:
+                for _, futures in running:
+                    for future in futures:
+                        future.cancel()
+
+    def _read(self, study: Study) -> Ready | Row:
+        return read_study(study, self.predictor, self.job.row(study), repair=self.job.repair)
+
+    def _settle(self, chunk: Chunk, futures: list[Future[Ready | Row]]) -> Outcome:
+        found = [future.result() for future in futures]
+        ready = [one for one in found if isinstance(one, Ready)]
+        rows = [one for one in found if isinstance(one, Row)]
+        asks = [((one.shown,), samples_for((one.shown,))) for one in ready]
+        answers = self.predictor.answer(asks, max_new_tokens=self.job.max_new_tokens) if asks else []
+        for one, said in zip(ready, answers, strict=True):
+            if one.study.id not in chunk.wanted:
+                continue
+            report = make_report(one, said, self.key, started(self.job.folder, self.key))
+            recipes = self.predictor.processor.image_processor.intensity_recipes
+            dicom = one.study.kind == "dicom"
+            material = gather(one.chosen, report.current.key, recipes, self.job.forms, dicom=dicom)
+            save_report(self.job.folder, report, material, self.job.forms)
+            rows.append(replace(self.job.row(one.study), status="done", modality=one.chosen.entries[0].modality))
+        return Outcome(chunk, tuple(row for row in rows if row.study in chunk.wanted))
