@@ -15,6 +15,7 @@ VERBS = {
     "train": ("medvlm.training.command", "train a recipe: its stages, scores and page"),
     "evaluate": ("medvlm.evaluation.command", "score a model on a set, by its protocol"),
     "report": ("medvlm.reporting.command", "write reports for a folder of studies"),
+    "watch": ("medvlm.archive.watch_command", "report studies as they come to an archive, and send reports back"),
     "probe": ("medvlm.probe_command", "measure how often a model answers each question right"),
     "distil": ("medvlm.distil_command", "collect verified reasoning of a stronger model, to train on"),
     "rollouts": ("medvlm.rollouts_command", "look at what a GRPO stage sampled"),

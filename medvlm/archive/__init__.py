@@ -1,0 +1,1 @@
+"""Between an archive and the reports: studies come in, what is written of them goes back."""
