@@ -72,6 +72,7 @@ def test_what_a_reward_pays_stands_beside_its_metric() -> None:
     (value,) = box_iou_reward([box.text], answer=[sample.answer], kind=["box"])
     assert estimate({0: [box]}, "box F1").value == pytest.approx(value) == pytest.approx(2 / 3)
     assert estimate({0: [box]}, "mean IoU").value == pytest.approx(0.5)
+    assert estimate({0: [box]}, "IoU above 0.5").value == 0
 
 
 def test_a_family_has_its_own_start_and_settings(tmp_path: Path) -> None:

@@ -7,7 +7,8 @@ findings apart; taught for longer it gains nothing from GRPO. Format is to be fo
 answer without tags, of which it keeps few.
 
 What a reward pays is not always the metric of the tables: that of boxes is a soft F1, for which one wide box over both
-lungs is better than a guessed side; that of reports counts a healthy patient as much as any other. Both stand beside.
+lungs is better than a guessed side (the share of boxes that are hit shows it); that of reports counts a healthy patient
+as much as any other. All stand beside.
 """
 
 from __future__ import annotations
@@ -79,7 +80,7 @@ FAMILIES = (
         "mean IoU",
         "box",
         40,
-        beside=("box F1",),
+        beside=("box F1", "IoU above 0.5"),
         stage={"steps": 40, "images": 48, "micro_tokens": 8192, "warmup": 5, "decay": "cosine", "temperature": 0.7},
         teach={"steps": 60, "images": 32, "lr": 1.0e-3, "decay": "cosine"},
     ),

@@ -28,6 +28,7 @@ METRICS: Mapping[str, Parts] = {
     "accuracy": lambda record: (float(bool(record.correct)), 1.0),
     "mean IoU": lambda record: (record.scores.get("iou", 0.0), 1.0),
     "box F1": lambda record: (2 - 2 / (1 + record.scores.get("iou", 0.0)), 1.0),
+    "IoU above 0.5": lambda record: (float(record.scores.get("iou", 0.0) > 0.5), 1.0),
     "finding F1": lambda record: (
         2 * record.scores["hits"],
         2 * record.scores["hits"] + record.scores["extra"] + record.scores["missed"],
