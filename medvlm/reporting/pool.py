@@ -23,6 +23,7 @@ from medvlm.reporting.worker import Job, Outcome, Worker
 from medvlm.study import WeightsError
 
 _HANDED = 2
+_STARTS = 3  # workers that may die one after another while they load the model
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,7 +42,6 @@ class _Member:
     process: BaseProcess
     pipe: Connection
     hand: list[Chunk] = field(default_factory=list)
-    ready: bool = False
 
 
 class Pool:
@@ -63,10 +63,7 @@ class Pool:
         self.key = ""
 
     def __enter__(self) -> Self:
-        while not all(member.ready for member in self._members):
-            for member in self._members:
-                if not member.ready:
-                    self._greet(member)
+        self._members = [self._greeted(member) for member in self._members]
         return self
 
     def __exit__(
@@ -127,27 +124,31 @@ class Pool:
         theirs.close()
         return _Member(device, process, ours)
 
-    def _greet(self, member: _Member) -> None:
-        """Wait until a worker has loaded the model."""
-        try:
-            said: Any = member.pipe.recv()
-        except EOFError:
-            member.process.join()
-            said = WeightsError(
-                f"a worker on {member.device} ended (exit status {member.process.exitcode}) while it loaded the model"
-            )
-        if isinstance(said, BaseException):
-            raise said
-        self.key, member.ready = said, True
+    def _greeted(self, member: _Member) -> _Member:
+        """A worker that has loaded the model: this one, or one in its place if it was killed meanwhile.
+
+        Raises:
+            WeightsError: If the model cannot be loaded, or one worker after another is killed over it.
+        """
+        for _ in range(_STARTS):
+            try:
+                said: Any = member.pipe.recv()
+            except EOFError:
+                member.process.join()
+                member = self._start(member.device)
+                continue
+            if isinstance(said, BaseException):
+                raise said
+            self.key = said
+            return member
+        raise WeightsError(f"{_STARTS} workers on {member.device} ended while they loaded the model; is there memory?")
 
     def _replace(self, member: _Member) -> Lost:
         """Start another worker in the place of one that died."""
         member.process.join()
         lost = Lost(tuple(member.hand), f"exit status {member.process.exitcode}")
         member.pipe.close()
-        fresh = self._start(member.device)
-        self._greet(fresh)
-        self._members[self._members.index(member)] = fresh
+        self._members[self._members.index(member)] = self._greeted(self._start(member.device))
         return lost
 
 
