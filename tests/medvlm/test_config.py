@@ -220,7 +220,8 @@ def test_what_is_saved_loads_as_the_same_recipe(path: Path, tmp_path: Path) -> N
 def test_the_saved_recipe_is_complete_with_defaults(toy: Path, tmp_path: Path) -> None:
     save_config(load_config(toy), tmp_path / "recipe.yaml")
     saved = yaml.safe_load((tmp_path / "recipe.yaml").read_text(encoding="utf-8"))
-    for written, stage in zip(saved["stages"], (SFTStage, GRPOStage), strict=True):
+    kinds: list[type[SFTStage | GRPOStage]] = [SFTStage, GRPOStage]
+    for written, stage in zip(saved["stages"], kinds, strict=True):
         assert set(written) == {field.alias or name for name, field in stage.model_fields.items()}
     assert saved["stages"][1]["loss"] == "dapo"
 

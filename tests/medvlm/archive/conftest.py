@@ -163,7 +163,7 @@ class Archive:
         return {str(one.SOPInstanceUID): one for one in files}
 
     def stop(self) -> None:
-        self.process.terminate()
+        self.process.kill()  # its folder is temporary; an orderly end takes it seconds
         self.process.wait(20)
         self.log.close()
 

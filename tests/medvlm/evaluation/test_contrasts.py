@@ -7,8 +7,8 @@ import math
 from dataclasses import replace
 
 import pytest
-from statsmodels.stats.contingency_tables import mcnemar  # type: ignore[import-untyped]
-from statsmodels.stats.multitest import multipletests  # type: ignore[import-untyped]
+from statsmodels.stats.contingency_tables import mcnemar
+from statsmodels.stats.multitest import multipletests
 
 from medvlm.evaluation.contrasts import FINDING_F1, contrast, in_words
 from medvlm.evaluation.protocols import Protocol

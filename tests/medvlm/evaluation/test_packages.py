@@ -5,7 +5,7 @@ from __future__ import annotations
 import random
 
 import pytest
-from rouge_score.rouge_scorer import RougeScorer  # type: ignore[import-untyped]
+from rouge_score.rouge_scorer import RougeScorer
 from sacrebleu.metrics import BLEU  # type: ignore[attr-defined]
 
 from medvlm.evaluation.packages import ngrams, rouge_means, sacre_orders

@@ -47,9 +47,8 @@ def test_scores_equal_the_models_own_forward_of_one_row_an_option(tiny: Any) -> 
             for question, given in zip(ask.questions, scores, strict=True):
                 for text, score in zip(texts, given, strict=True):
                     tokens = engine.prompter.completion(text)
-                    logps = plain(
-                        *tiny, engine.prompter.prompt(question), tokens[: None if ends else -1], [*ask.images]
-                    )
+                    prompt, tokens = engine.prompter.prompt(question), tokens[: None if ends else -1]
+                    logps = plain(tiny[0], tiny[1], prompt, tokens, [*ask.images])
                     assert score == pytest.approx(sum(logps) / (1 if total else len(logps)), abs=1e-5)
 
 
@@ -60,7 +59,7 @@ def test_what_stands_before_the_options_does_not_count(tiny: Any) -> None:
     ((first, second),) = engine.score([Ask((image,), QUESTIONS[:2])], [[LETTERS, LETTERS]], starts=[[start, []]])
     for question, begun, found in zip(QUESTIONS, (start, []), (first, second), strict=False):
         prompt = [*engine.prompter.prompt(question), *begun]
-        wanted = [plain(*tiny, prompt, engine.prompter.completion(letter), [image]) for letter in LETTERS]
+        wanted = [plain(tiny[0], tiny[1], prompt, engine.prompter.completion(letter), [image]) for letter in LETTERS]
         assert found == pytest.approx([sum(logps) / 2 for logps in wanted], abs=1e-5)
 
 
@@ -107,7 +106,7 @@ def test_options_beside_several_answers_are_refused(tiny: Any) -> None:
 
 def test_draws_of_its_own_make_an_answer_the_same_in_any_company(tiny: Any) -> None:
     engine, image = Engine(*tiny), picture()
-    options = {"n": 3, "max_new_tokens": 6, "temperature": 1.0, "apart": True}
+    options: dict[str, Any] = {"n": 3, "max_new_tokens": 6, "temperature": 1.0, "apart": True}
     (together,) = engine.generate([Ask((image,), QUESTIONS)], **options)
     alone = [engine.generate([Ask((image,), (one,))], **options)[0][0] for one in reversed(QUESTIONS)]
     assert [[one.tokens for one in part] for part in together] == [[one.tokens for one in p] for p in reversed(alone)]

@@ -50,7 +50,11 @@ def pixels(ref: ImageRef) -> torch.Tensor:
 
 def ask(engine: Any, path: Path, word: str, samples: list[Sample] = SAMPLES, **options: Any) -> Any:
     more = {name: options.pop(name) for name in ("shots", "orders", "probabilities") if name in options}
-    settings = {"model_key": "tiny", "max_new_tokens": 5, "answering": parse_answering(word, **more)} | options
+    settings: dict[str, Any] = {
+        "model_key": "tiny",
+        "max_new_tokens": 5,
+        "answering": parse_answering(word, **more),
+    } | options
     return evaluate(engine, samples, pixels, OWN, path, **settings)
 
 
@@ -69,7 +73,8 @@ def same(first: list[Record], second: list[Record]) -> bool:
 @pytest.mark.parametrize("word", WORDS)
 def test_neither_batches_nor_company_change_a_record(tiny: Any, tmp_path: Path, word: str) -> None:
     engine = Engine(*tiny)
-    for number, more in enumerate(({"batch": 4}, {"batch": 1, "questions": 1})):
+    sizes: list[dict[str, Any]] = [{"batch": 4}, {"batch": 1, "questions": 1}]
+    for number, more in enumerate(sizes):
         ask(engine, tmp_path / f"{number}.jsonl", word, orders=2, shots=1, train=TRAIN, **more)
     first, second = (read_records(tmp_path / f"{number}.jsonl") for number in (0, 1))
     assert same(first, second)

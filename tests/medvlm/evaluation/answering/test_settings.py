@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 
 from medvlm.evaluation.answering.settings import GREEDY, Answering, parse_answering
@@ -67,7 +69,7 @@ def test_words_that_say_nothing_are_refused(word: str) -> None:
         ({"temperature": -1.0}, "temperature=-1"),
     ],
 )
-def test_options_that_do_not_go_together_are_refused(options: dict[str, float], message: str) -> None:
+def test_options_that_do_not_go_together_are_refused(options: dict[str, Any], message: str) -> None:
     with pytest.raises(ValueError, match=message):
         parse_answering("greedy", **options)
     with pytest.raises(ValueError, match="above 0"):

@@ -26,7 +26,7 @@ def test_probes_are_sections_of_the_score_and_files_beside_it(
 ) -> None:
     engine = make_engine(answer=lambda sample, _: sample.answer)
     samples = [*presence, *reports]
-    given = {"baselines": (), "probes": tuple(PROBES)}
+    given: dict[str, Any] = {"baselines": (), "probes": tuple(PROBES)}
     score = evaluate_with_baselines(engine, samples, zeros, Protocol("own"), tmp_path, **given)
     names = [section.name for section in score.sections]
     assert names[-3:] == ["negation", "refusal", "errors"]

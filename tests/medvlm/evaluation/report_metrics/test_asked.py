@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from nltk.translate.bleu_score import sentence_bleu  # type: ignore[import-untyped]
+from nltk.translate.bleu_score import sentence_bleu
 
 from medvlm.evaluation.protocols import Protocol
 from medvlm.evaluation.records import Record, grade

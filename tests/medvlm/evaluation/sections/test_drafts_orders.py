@@ -20,14 +20,15 @@ OWN = Protocol("own")
 
 def drawn(record: Any, right: int, majority: int, cluster: str, n: int = 4) -> Record:
     scores = {"drafts_right": float(right), "majority_right": float(majority)}
-    return replace(record("A", cluster=cluster), drafts=("A",) * n, scores=scores)
+    made: Record = replace(record("A", cluster=cluster), drafts=("A",) * n, scores=scores)
+    return made
 
 
 def test_pass_at_k_is_the_mean_over_questions(record: Any) -> None:
     records = [drawn(record, 4, 1, "a"), drawn(record, 1, 0, "b"), drawn(record, 0, 0, "c"), record(cluster="d")]
     found = drafts(records, OWN, 0)
     assert found is not None
-    rows = {row[0]: row[1] for row in found.rows}
+    rows: dict[Any, Any] = {row[0]: row[1] for row in found.rows}
     assert list(rows) == ["pass@1", "pass@2", "pass@4", "majority@4"]
     assert [cell.value for cell in rows.values()] == pytest.approx([5 / 12, 1.5 / 3, 2 / 3, 1 / 3])
     assert rows["pass@4"].n == 3
@@ -62,7 +63,8 @@ def test_consistency_and_letters_by_hand(record: Any) -> None:
     ]
     found = orders(records, OWN, 0)
     assert found is not None
-    rows = {row[0]: (row[1], row[2].value) for row in found.rows}
+    cells: Any = found.rows
+    rows = {row[0]: (row[1], row[2].value) for row in cells}
     assert rows == {
         "consistent": (2, 0.5),
         "always right": (2, 0.5),
