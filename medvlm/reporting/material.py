@@ -7,24 +7,20 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from medvlm.reporting.headers import read_header
 from medvlm.reporting.pick import Candidate
 from medvlm.reporting.writers import Material
+from medvlm.study import Image
 from medvlm.windowing import scale
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
     from numpy.typing import NDArray
-    from pydicom import Dataset
 
     from medvlm.intensity import IntensityRecipe
-    from medvlm.study import Image
 
 _PICTURED = frozenset({"html", "pdf", "capture", "encapsulated"})
-_TYPE_2 = (
-    "PatientName", "PatientID", "PatientBirthDate", "PatientSex", "StudyDate", "StudyTime", "AccessionNumber",
-    "StudyID", "ReferringPhysicianName",
-)  # fmt: skip
+_OPPOSITE = dict(zip("RLAPIS", "LRPASI", strict=True))
+_SHOWN = dict(zip("RLAPIS", "RLAPFH", strict=True))
 _MOST = 2048  # pixels of a side that a key image keeps
 
 
@@ -45,28 +41,36 @@ def gather(
     """
     if not set(forms) - {"json"}:
         return Material()
-    headers = tuple(_header(entry.path) for entry in chosen.entries) if dicom else ()
+    headers = tuple(read_header(entry.path) for entry in chosen.entries) if dicom else ()
     if not _PICTURED & set(forms):
         return Material(headers)
-    return Material(headers, _picture(chosen, key, recipes))
+    image = _key_image(chosen, key)
+    return Material(headers, displayed(image, recipes), edges=edges_of(image))
 
 
-def _header(path: Path) -> Dataset:
-    """A header; what PS3.3 wants to be there, if only empty (type 2), is empty where the scanner left it out."""
-    from pydicom import dcmread
-
-    header = dcmread(path, stop_before_pixels=True)
-    for keyword in _TYPE_2:
-        if keyword not in header:
-            setattr(header, keyword, "")
-    return header
-
-
-def _picture(chosen: Candidate, key: int, recipes: Sequence[IntensityRecipe]) -> NDArray[np.uint8]:
-    """The key file by itself: a plane as stored, of a volume or film in one file its middle."""
+def _key_image(chosen: Candidate, key: int) -> Image:
+    """The key file by itself, as stored; the middle of it is what is shown of a volume or film in one file."""
     from medvlm.datamodules.readers import read_image
 
-    return displayed(read_image(chosen.entries[key].path), recipes)
+    return read_image(chosen.entries[key].path)
+
+
+def edges_of(image: Image) -> str:
+    """Which way the edges of its planes lie in the patient: left, top, right and bottom edge; empty if unknown.
+
+    The letters are those of viewers: R and L, A and P, H and F (head and feet).
+
+    Args:
+        image: As a reader returned it; its orientation names the directions in which its axes grow.
+
+    Examples:
+        >>> edges_of(Image(np.zeros((2, 2)), "yx", orientation="IL"))
+        'RHLF'
+    """
+    if not image.orientation:
+        return ""
+    down, right = image.orientation[-2], image.orientation[-1]
+    return "".join(_SHOWN[name] for name in (_OPPOSITE[right], _OPPOSITE[down], right, down))
 
 
 def displayed(image: Image, recipes: Sequence[IntensityRecipe]) -> NDArray[np.uint8]:

@@ -9,21 +9,22 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 from medvlm.predictor import Predictor, default_model, load
 from medvlm.reporting.chunks import PATIENCE, Chunk, Queue, cut, shard, spread
 from medvlm.reporting.find import Stray, Study, common_folder, find_studies, place_of
+from medvlm.reporting.headers import uncited
 from medvlm.reporting.journal import Journal
 from medvlm.reporting.pool import Lost, Pool
 from medvlm.reporting.progress import progress_bar
 from medvlm.reporting.records import Row, read_record, write_table
 from medvlm.reporting.started import started
 from medvlm.reporting.worker import Job, Outcome, Worker
-from medvlm.reporting.writers import WRITERS, check_forms
+from medvlm.reporting.writers import WRITERS, check_forms, no_objects
 from medvlm.study import Repair
 
 Engine = Literal["here", "pool", "ray"]
@@ -173,10 +174,12 @@ class _Driver:
         todo, other, changed = [], 0, 0
         for study in studies:
             record = read_record(self.job.folder, study.id) or {}
-            if (record.get("run"), record.get("stamp")) == (self.key, study.stamp) and self._has_forms(study):
+            if (record.get("run"), record.get("stamp")) == (self.key, study.stamp) and self._has_forms(study, record):
                 self.kept += 1
+                used = record["images"][0]
+                reason = no_objects(self.job.forms, study.kind == "dicom", used)
                 row = self.job.row(study)
-                self.rows[study.id] = replace(row, status="done", modality=record["images"][0]["modality"])
+                self.rows[study.id] = replace(row, status="done", modality=used["modality"], reason=reason)
                 continue
             todo.append(study)
             other += bool(record) and record.get("run") != self.key
@@ -187,9 +190,10 @@ class _Driver:
             self._notice(f"{changed} study(s) changed since they were reported: they are reported again.")
         return todo
 
-    def _has_forms(self, study: Study) -> bool:
+    def _has_forms(self, study: Study, record: Mapping[str, Any]) -> bool:
         """Whether every form that is asked for is there, or cannot be of this study."""
-        wanted = [WRITERS[name] for name in self.job.forms if study.kind == "dicom" or not WRITERS[name].dicom]
+        cited = study.kind == "dicom" and not uncited(record["images"][0])
+        wanted = [WRITERS[name] for name in self.job.forms if cited or not WRITERS[name].dicom]
         return all((self.job.folder / f"{study.id}{one.suffix}").is_file() for one in wanted if not one.optional)
 
     def _patient(self, queue: list[Chunk]) -> list[Chunk]:

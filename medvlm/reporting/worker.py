@@ -3,22 +3,23 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from medvlm.answer import Answer
 from medvlm.predictor import Predictor
 from medvlm.reporting.chunks import Chunk
 from medvlm.reporting.content import make_report, run_key
 from medvlm.reporting.find import Study, place_of
 from medvlm.reporting.material import gather
 from medvlm.reporting.questions import samples_for
-from medvlm.reporting.reader import Ready, read_study
+from medvlm.reporting.reader import Ready, read_study, without_paths
 from medvlm.reporting.records import Row
 from medvlm.reporting.started import started
-from medvlm.reporting.writers import save_report
-from medvlm.study import Repair
+from medvlm.reporting.writers import no_objects, save_report
+from medvlm.study import MedvlmError, Repair
 
 _AHEAD = 2  # chunks that are read while another is answered
 
@@ -102,12 +103,21 @@ class Worker:
         asks = [((one.shown,), samples_for((one.shown,))) for one in ready]
         answers = self.predictor.answer(asks, max_new_tokens=self.job.max_new_tokens) if asks else []
         for one, said in zip(ready, answers, strict=True):
-            if one.study.id not in chunk.wanted:
-                continue
-            report = make_report(one, said, self.key, started(self.job.folder, self.key))
-            recipes = self.predictor.processor.image_processor.intensity_recipes
-            dicom = one.study.kind == "dicom"
-            material = gather(one.chosen, report.current.key, recipes, self.job.forms, dicom=dicom)
-            save_report(self.job.folder, report, material, self.job.forms)
-            rows.append(replace(self.job.row(one.study), status="done", modality=one.chosen.entries[0].modality))
+            if one.study.id in chunk.wanted:
+                rows.append(self._save(one, said))
         return Outcome(chunk, tuple(row for row in rows if row.study in chunk.wanted))
+
+    def _save(self, ready: Ready, answers: Sequence[Answer]) -> Row:
+        """Write the forms of a report; a file that cannot be read again, or made an object of, fails alone."""
+        row = replace(self.job.row(ready.study), modality=ready.chosen.entries[0].modality)
+        report = make_report(ready, answers, self.key, started(self.job.folder, self.key))
+        recipes = self.predictor.processor.image_processor.intensity_recipes
+        dicom = ready.study.kind == "dicom"
+        try:
+            material = gather(ready.chosen, report.current.key, recipes, self.job.forms, dicom=dicom)
+            save_report(self.job.folder, report, material, self.job.forms)
+        except MedvlmError as error:
+            files = [entry.path for entry in ready.study.entries]
+            reason = without_paths(error, [*files, *(path.parent for path in files)])
+            return replace(row, status="failed", reason=reason)
+        return replace(row, status="done", reason=no_objects(self.job.forms, dicom, report.current))

@@ -9,7 +9,8 @@ from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
 from medvlm.files import write_whole
-from medvlm.reporting.report import StudyReport
+from medvlm.reporting.headers import uncited
+from medvlm.reporting.report import StudyReport, Used
 from medvlm.reporting.writers import packages
 from medvlm.reporting.writers.encapsulated import write_encapsulated
 from medvlm.reporting.writers.fhir import write_fhir
@@ -20,6 +21,7 @@ from medvlm.reporting.writers.page import write_html, write_pdf
 from medvlm.reporting.writers.plain import write_json
 from medvlm.reporting.writers.segmentation import write_segmentation
 from medvlm.reporting.writers.text_sr import write_text_sr
+from medvlm.study import ImageError, MedvlmError
 
 if TYPE_CHECKING:
     import numpy as np
@@ -36,12 +38,15 @@ class Material:
             empty where the study is no DICOM.
         picture: The key image as it is displayed, ``(H, W)`` or ``(H, W, 3)`` bytes, of the file's own size, so that
             boxes times its size are pixels; None where there is none.
+        edges: What the left, top, right and bottom edge of the picture are in the patient (``RHLF``: a frontal view);
+            empty if unknown.
         masks: Where a finding lies, ``(slices, H, W)`` booleans by its name.
     """
 
     headers: tuple[Dataset, ...] = ()
     picture: NDArray[np.uint8] | None = None
     masks: Mapping[str, NDArray[np.bool_]] = field(default_factory=dict)
+    edges: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,6 +112,17 @@ def check_forms(forms: Sequence[str]) -> None:
             load()
 
 
+def no_objects(forms: Sequence[str], dicom: bool, used: Used | Mapping[str, Any]) -> str:
+    """Why the DICOM objects among these forms are not written; empty where they are, or none is asked for.
+
+    Args:
+        forms: Names of `WRITERS`.
+        dicom: Whether the study is of DICOM files: that no other gives DICOM objects need not be said.
+        used: The image of the report, or its JSON values.
+    """
+    return uncited(used) if dicom and any(WRITERS[name].dicom for name in forms) else ""
+
+
 def save_report(folder: Path, report: StudyReport, material: Material, forms: Sequence[str] = ()) -> None:
     """Write a report in these forms, each file by one rename, and the JSON after all others.
 
@@ -117,12 +133,27 @@ def save_report(folder: Path, report: StudyReport, material: Material, forms: Se
         forms: Names of `WRITERS`.
 
     Raises:
+        ImageError: If a header makes a form impossible; nothing of the header is in the message.
+        OSError: If the disk is full.
         ValueError: If a form is unknown.
     """
     check_forms(forms)
+    cited = bool(material.headers) and not uncited(report.current)
     for name in [*(form for form in WRITERS if form in forms and form != "json"), "json"]:
-        writer = WRITERS[name]
-        if writer.dicom and not material.headers:
+        if WRITERS[name].dicom and not cited:
             continue
-        if (data := writer.write(report, material)) is not None:
-            write_whole(folder / f"{report.study}{writer.suffix}", data)
+        if (data := _made(name, report, material)) is not None:
+            write_whole(folder / f"{report.study}{WRITERS[name].suffix}", data)
+
+
+def _made(name: str, report: StudyReport, material: Material) -> bytes | None:
+    """A form as bytes; packages quote the header in what they raise, which is left behind."""
+    try:
+        return WRITERS[name].write(report, material)
+    except MedvlmError:
+        raise
+    except (ArithmeticError, AttributeError, LookupError, NotImplementedError, TypeError, ValueError) as error:
+        raise ImageError(
+            f"{name} cannot be made of this study's headers ({type(error).__name__}): check them with dciodvfy, or "
+            f"leave {name} out"
+        ) from None

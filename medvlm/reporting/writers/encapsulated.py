@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from medvlm.reporting.headers import TYPE_2
 from medvlm.reporting.report import StudyReport
 from medvlm.reporting.writers.dicom import MANUFACTURER, finish, identity
 from medvlm.reporting.writers.page import write_pdf
@@ -16,11 +17,8 @@ if TYPE_CHECKING:
 ENCAPSULATED_PDF = "1.2.840.10008.5.1.4.1.1.104.1"
 _COPIED = (
     "PatientName", "PatientID", "IssuerOfPatientID", "PatientBirthDate", "PatientSex", "StudyInstanceUID", "StudyDate",
-    "StudyTime", "AccessionNumber", "StudyID", "ReferringPhysicianName", "StudyDescription",
-)  # fmt: skip
-_EMPTY = (
-    "PatientName", "PatientID", "PatientBirthDate", "PatientSex", "StudyDate", "StudyTime", "AccessionNumber",
-    "StudyID", "ReferringPhysicianName",
+    "StudyTime", "AccessionNumber", "StudyID", "ReferringPhysicianName", "PatientIdentityRemoved",
+    "DeidentificationMethod", "DeidentificationMethodCodeSequence",
 )  # fmt: skip
 
 
@@ -63,7 +61,7 @@ def write_encapsulated(report: StudyReport, material: Material) -> bytes:
 
 def _copy(source: Dataset, target: Dataset) -> None:
     """Who and which study, as the source says; what must be there is empty where it does not."""
-    for keyword in _EMPTY:
+    for keyword in TYPE_2:
         setattr(target, keyword, "")
     for keyword in _COPIED:
         if keyword in source:

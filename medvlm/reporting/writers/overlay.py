@@ -16,15 +16,17 @@ if TYPE_CHECKING:
     from medvlm.reporting.writers import Material
 
 _ORANGE = (255, 120, 30)
+_YELLOW = (255, 224, 138)
 _SHORTEST = 512  # pixels of the shorter side, so that words can be read
 
 
-def draw_overlay(report: StudyReport, picture: NDArray[np.uint8]) -> NDArray[np.uint8]:
+def draw_overlay(report: StudyReport, picture: NDArray[np.uint8], edges: str = "") -> NDArray[np.uint8]:
     """The picture in colours with a numbered box for each finding that has one, and the banner above it.
 
     Args:
         report: Its findings have boxes in shares of width and height.
         picture: ``(H, W)`` or ``(H, W, 3)`` bytes.
+        edges: Letters at the left, top, right and bottom edge; none if empty.
 
     Returns:
         ``(H', W', 3)`` bytes: the picture, enlarged if it is small, below a banner.
@@ -50,6 +52,15 @@ def draw_overlay(report: StudyReport, picture: NDArray[np.uint8]) -> NDArray[np.
         top = max(high, y0 + high - size - 6)
         pen.rectangle((x0, top, x0 + pen.textlength(words, font=font) + 8, top + size + 6), fill=_ORANGE)
         pen.text((x0 + 4, top + 2), words, fill=(0, 0, 0), font=font)
+    middle = (image.width // 2, high + image.height // 2)
+    places = (
+        (size, middle[1]),
+        (middle[0], high + size),
+        (image.width - size, middle[1]),
+        (middle[0], high + image.height - size),
+    )
+    for letter, place in zip(edges, places, strict=False):
+        pen.text(place, letter, fill=_YELLOW, font=font, anchor="mm", stroke_width=2, stroke_fill=(0, 0, 0))
     return np.asarray(sheet)
 
 
@@ -72,30 +83,32 @@ def write_capture(report: StudyReport, material: Material) -> bytes | None:
     key = material.headers[min(report.current.key, len(material.headers) - 1)]
     made = highdicom.sc.SCImage.from_ref_dataset(
         ref_dataset=key,
-        pixel_array=draw_overlay(report, material.picture),
+        pixel_array=draw_overlay(report, material.picture, material.edges),
         photometric_interpretation="RGB",
         bits_allocated=8,
         coordinate_system="PATIENT",
         transfer_syntax_uid="1.2.840.10008.1.2.1",
-        patient_orientation=_orientation(key),
+        patient_orientation=_orientation(key) or ("L", "F"),
         **identity(report, "capture"),
     )
     made.ImageType = ["DERIVED", "SECONDARY"]
     if "Laterality" not in made:
         made.Laterality = ""  # type 2C: it must be there, and nobody here knows it
+    if _orientation(key) is None:
+        made.PatientOrientation = None  # type 2C likewise: a guessed side would be worse than none
     made.BurnedInAnnotation = "YES"
     made.DerivationDescription = "Key image with findings of a machine drawn on it"
     return finish(made, report, "overlay")
 
 
-def _orientation(key: Any) -> tuple[str, str]:
-    """Directions of rows and columns (0020,0020): as the source says, else of its planes, else of a frontal view."""
+def _orientation(key: Any) -> tuple[str, str] | None:
+    """Directions of rows and columns (0020,0020): as the source says, else of its planes; None if neither is said."""
     said = [str(part) for part in key.get("PatientOrientation") or () if str(part)]
     if len(said) == 2:
         return said[0], said[1]
     if cosines := key.get("ImageOrientationPatient"):
         return _direction(cosines[:3]), _direction(cosines[3:])
-    return "L", "F"
+    return None
 
 
 def _direction(cosine: Any) -> str:

@@ -40,6 +40,7 @@ def write_html(report: StudyReport, material: Material) -> bytes:
                 (number, finding, _certainty(finding)) for number, finding in enumerate(report.findings, start=1)
             ],
             image=None if material.picture is None else data_uri(_shrunk(material.picture)),
+            edges=dict(zip(("left", "top", "right", "bottom"), material.edges, strict=False)),
             boxes=[_box(number, one) for number, one in enumerate(report.findings, start=1) if one.box is not None],
             provenance=provenance_rows(report),
         )

@@ -35,6 +35,10 @@ th { font-size: 13px; color: var(--soft); font-weight: 600; }
 .box { position: absolute; border: 2px solid var(--mark); }
 .box b { position: absolute; left: -2px; top: -20px; background: var(--mark); color: #fff; font-size: 12px;
   line-height: 18px; padding: 0 6px; white-space: nowrap; }
+.edge { position: absolute; color: #ffe08a; background: rgba(0, 0, 0, 0.65); padding: 2px 4px;
+  font: 700 14px/1 "DejaVu Sans", sans-serif; }
+.edge.left { left: 6px; top: 48%; } .edge.right { right: 6px; top: 48%; }
+.edge.top { top: 6px; left: 49%; } .edge.bottom { bottom: 6px; left: 49%; }
 .provenance td:first-child { width: 130px; color: var(--soft); }
 .provenance { font-size: 12.5px; }
 .doubt { color: var(--soft); font-size: 13px; }
@@ -63,6 +67,9 @@ th { font-size: 13px; color: var(--soft); font-weight: 600; }
 {% if image %}
 <h2>Key image</h2>
 <figure class="key"><img src="{{ image }}" alt="Key image">
+{% for place, letter in edges.items() %}
+<span class="edge {{ place }}">{{ letter }}</span>
+{% endfor %}
 {% for box in boxes %}
 <div class="box" style="left:{{ box.left }}%;top:{{ box.top }}%;width:{{ box.width }}%;height:{{ box.height }}%">
 <b>{{ box.number }} {{ box.name }}</b></div>

@@ -41,6 +41,8 @@ def write_segmentation(report: StudyReport, material: Material) -> bytes | None:
     form = (len(material.headers), int(first.Rows), int(first.Columns))
     if wrong := {name: mask.shape for name, mask in masks.items() if mask.shape != form}:
         raise ImageError(f"masks of another form than the images {form}: {wrong}; give one plane a file that was shown")
+    if len(material.headers) > 1 and "FrameOfReferenceUID" not in first:
+        raise ImageError("seg: slices without a FrameOfReferenceUID (0020,0052) have no place: leave seg out")
     made = highdicom.seg.Segmentation(
         source_images=list(material.headers),
         pixel_array=np.stack(list(masks.values()), axis=-1).astype(np.uint8),
@@ -55,6 +57,8 @@ def write_segmentation(report: StudyReport, material: Material) -> bytes | None:
     for element in made.iterall():
         if element.keyword == "DimensionOrganizationUID":
             element.value = own_uid(report, "seg", "dimensions")
+    if "FrameOfReferenceUID" not in made:
+        made.PatientOrientation = first.get("PatientOrientation")  # type 2C: it must be there, empty if unknown
     return finish(made, report, "segmentation")
 
 

@@ -102,7 +102,7 @@ def _key_image(report: StudyReport, sr: Any) -> list[Any]:
     used = report.current
     if not used.instances:
         return []
-    key = used.instances[used.key]
+    key = used.instances[min(used.key, len(used.instances) - 1)]
     section = sr.ContainerContentItem(
         name=concept(("121180", "DCM", "Key Images")), relationship_type=sr.RelationshipTypeValues.CONTAINS
     )
