@@ -5,13 +5,14 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Iterator, Mapping, Sequence
+from typing import Literal
 
 from medvlm.answer import Answer, Provenance
 from medvlm.identity import DISCLAIMER
 from medvlm.predictor import Predictor
 from medvlm.reporting.findings import merge, said_of
-from medvlm.reporting.questions import PRESENCE, REPORT, sections
-from medvlm.reporting.reader import Ready
+from medvlm.reporting.questions import CHANGE, CHANGES, PRESENCE, REPORT, earlier, sections
+from medvlm.reporting.reader import Compared, Ready
 from medvlm.reporting.report import SCHEMA, Finding, Instance, Origin, Presence, Sentence, Skipped, StudyReport, Used
 from medvlm.sentences import split_sentences
 from medvlm.study import Repair
@@ -38,6 +39,8 @@ def run_key(predictor: Predictor, repair: Repair, max_new_tokens: int | None = N
         predictor.processor.image_processor.to_dict(),
         REPORT,
         PRESENCE,
+        CHANGE,
+        CHANGES,
         repair,
         max_new_tokens,
     ]
@@ -49,15 +52,19 @@ def make_report(ready: Ready, answers: Sequence[Answer], key: str, created: str)
 
     Args:
         ready: What was shown.
-        answers: The report, then one answer for each finding.
+        answers: Those to `Ready.ask`.
         key: Of the run.
         created: When the run began.
     """
-    report, *presence = answers
-    texts = {"technique": technique(ready), "comparison": NO_PRIOR} | dict(
+    report = answers[0]
+    presence, changes = ([one for one in answers if one.kind == kind] for kind in ("closed", "choice"))
+    priors = ready.priors if len(report.provenance.images) > 1 else ()  # what was shown is what the answer says
+    found = [_finding(name, answer) for name, answer in zip(PRESENCE, presence, strict=True)]
+    changed = dict(_changed(found, changes))
+    texts = {"technique": technique(ready), "comparison": " ".join([comparison(priors), *changed])} | dict(
         zip(("findings", "impression"), sections(report.text), strict=True)
     )
-    sentences = tuple(_sentences(texts, report))
+    sentences = tuple(_sentences(texts, report, changed))
     return StudyReport(
         study=ready.study.id,
         run=key,
@@ -65,17 +72,30 @@ def make_report(ready: Ready, answers: Sequence[Answer], key: str, created: str)
         created=created,
         sections={name: text for name, text in texts.items() if text},
         sentences=sentences,
-        findings=tuple(
-            merge(_finding(name, answer), said_of(name, sentences))
-            for name, answer in zip(PRESENCE, presence, strict=True)
-        ),
-        images=(_used(ready, report.provenance),),
+        findings=tuple(merge(one, said_of(one.name, sentences)) for one in found),
+        images=tuple(_used(ready, priors, report.provenance)),
         origin=_origin(report.provenance),
         skipped=tuple(Skipped(what, reason) for what, reason in ready.skipped),
         complete=report.finished,
         confidence=round(report.confidence, 4),
         disclaimer=DISCLAIMER,
     )
+
+
+def comparison(priors: Sequence[Compared]) -> str:
+    """With what the study is compared: days between, for dates are the patient's.
+
+    Args:
+        priors: What was shown beside it.
+    """
+    return f"Compared with {' and '.join(earlier(one.days) for one in priors)}." if priors else NO_PRIOR
+
+
+def _changed(found: Sequence[Finding], changes: Sequence[Answer]) -> Iterator[tuple[str, float]]:
+    """A sentence for each finding that is there, or is there no more, with the probability of its answer."""
+    for finding, change in zip(found, changes, strict=False):  # none without priors
+        if change.option and (finding.presence == "present" or change.option == "resolved"):
+            yield f"{finding.name.capitalize()}: {change.option}.", change.confidence
 
 
 def technique(ready: Ready) -> str:
@@ -89,14 +109,14 @@ def technique(ready: Ready) -> str:
     return f"{what[0].upper()}{what[1:]}.{notes}"
 
 
-def _sentences(texts: Mapping[str, str], report: Answer) -> Iterator[Sentence]:
+def _sentences(texts: Mapping[str, str], report: Answer, changed: Mapping[str, float]) -> Iterator[Sentence]:
     """Each sentence of each section; those that the model wrote with the probability of their own tokens."""
     written = iter(report.sentences)
     for section, text in texts.items():
         for part in split_sentences(text):
             own = section in ("findings", "impression")
             match = next((one for one in written if one[0].endswith(part)), None) if own else None
-            confidence = match[1] if match else None
+            confidence = match[1] if match else changed.get(part) if section == "comparison" else None
             yield Sentence(section, part, None if confidence is None else round(confidence, 4))
 
 
@@ -110,17 +130,26 @@ def _finding(name: str, answer: Answer) -> Finding:
     )
 
 
-def _used(ready: Ready, origin: Provenance) -> Used:
-    entries, first = ready.chosen.entries, ready.chosen.entries[0]
+def _used(ready: Ready, priors: Sequence[Compared], origin: Provenance) -> Iterator[Used]:
+    """The study first, then its priors; the model was shown them the other way round."""
+    *earlier_ones, last = origin.images
+    yield _image(ready, last, "current")
+    for prior, image in zip(priors, earlier_ones, strict=True):
+        yield _image(prior, image, "prior")
+
+
+def _image(one: Ready | Compared, image: Mapping[str, str], role: Literal["current", "prior"]) -> Used:
+    entries, first = one.chosen.entries, one.chosen.entries[0]
     return Used(
-        what=ready.chosen.name if ready.study.kind == "dicom" else ready.study.kind,
+        what=one.chosen.name if one.study.kind == "dicom" else one.study.kind,
+        role=role,
         modality=first.modality,
-        study_uid=ready.study.uid,
+        study_uid=one.study.uid,
         series_uid=first.series,
         instances=tuple(Instance(entry.sop_class, entry.instance) for entry in entries if entry.instance),
-        key=len(entries) // 2 if ready.chosen.volume else 0,
-        recipe=origin.images[0]["recipe"],
-        source=origin.images[0]["source"],
+        key=len(entries) // 2 if one.chosen.volume else 0,
+        recipe=image["recipe"],
+        source=image["source"],
     )
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 from medvlm.asking import Shown, make_sample
 from medvlm.study import Sample
@@ -13,17 +13,48 @@ FINDINGS = ("effusion", "pneumothorax", "consolidation", "cardiomegaly", "nodule
 PRESENCE = {finding: f"Is there any {finding}?" for finding in FINDINGS}
 """One question a finding, in the words of the training questions."""
 
+CHANGES = ("increased", "decreased", "unchanged", "resolved", "new")
+"""What can have happened to a finding since an earlier study, in the words of the training questions."""
+CHANGE = {finding: f"How has the {finding} changed?" for finding in FINDINGS}
+
 _HEADING = re.compile(r"\b(FINDINGS|IMPRESSION|CONCLUSION)\s*:\s*", re.IGNORECASE)
 
 
-def samples_for(shown: Sequence[Shown]) -> list[Sample]:
-    """The questions about one study: the report first, then one for each finding.
+def samples_for(shown: Sequence[Shown], *, history: str = "", days: Sequence[int | None] = ()) -> list[Sample]:
+    """The questions about one study: the report, whether each finding is there, and with priors how each has changed.
 
     Args:
-        shown: Its images.
+        shown: Its images: priors first, the study itself last.
+        history: Why the patient was sent; it is told where the report is asked for.
+        days: For each prior how long before the study it was made.
     """
-    report = make_sample(shown, REPORT, kind="report")
-    return [report, *(make_sample(shown, question, kind="closed") for question in PRESENCE.values())]
+    report = make_sample(shown, "\n".join([*_told(history, days), REPORT]), kind="report")
+    present = [make_sample(shown, question, kind="closed") for question in PRESENCE.values()]
+    if not days:
+        return [report, *present]
+    return [report, *present, *(make_sample(shown, one, options=CHANGES) for one in CHANGE.values())]
+
+
+def _told(history: str, days: Sequence[int | None]) -> Iterator[str]:
+    """What the model is told before it is asked for the report, a line each."""
+    if days:
+        known = [earlier(one) for one in days]
+        yield f"The images, in order: {'; '.join(known)}; and last the study to report."
+    if history:
+        yield f"Clinical history: {history}"
+
+
+def earlier(days: int | None) -> str:
+    """What a prior is called.
+
+    Args:
+        days: How long before the study it was made; None where dates do not say.
+
+    Examples:
+        >>> earlier(1), earlier(None)
+        ('the study of 1 day earlier', 'an earlier study')
+    """
+    return "an earlier study" if days is None else f"the study of {days} day{'s' * (days != 1)} earlier"
 
 
 def sections(report: str) -> tuple[str, str]:

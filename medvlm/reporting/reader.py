@@ -9,20 +9,47 @@ from pathlib import Path
 
 from medvlm.asking import Shown
 from medvlm.predictor import Predictor
-from medvlm.reporting.find import Study
 from medvlm.reporting.pick import Candidate, Pick, pick
+from medvlm.reporting.priors import family
+from medvlm.reporting.questions import samples_for
 from medvlm.reporting.records import Row
-from medvlm.study import MedvlmError, RecipeMismatch, Repair
+from medvlm.reporting.studies import Prior, Study
+from medvlm.study import MedvlmError, RecipeMismatch, Repair, Sample
+
+
+@dataclass(frozen=True, slots=True)
+class Compared:
+    """An earlier study that is shown beside the one that is reported; ``days`` before it, None where unknown."""
+
+    study: Study
+    chosen: Candidate
+    shown: Shown
+    days: int | None
 
 
 @dataclass(frozen=True, slots=True)
 class Ready:
-    """A study that can be reported."""
+    """A study that can be reported.
+
+    Attributes:
+        study: What was found.
+        chosen: The image or volume that is reported.
+        shown: The same, as the model sees it.
+        skipped: What is not shown, and why.
+        priors: What it is compared with, the oldest first.
+    """
 
     study: Study
     chosen: Candidate
     shown: Shown
     skipped: tuple[tuple[str, str], ...]
+    priors: tuple[Compared, ...] = ()
+
+    @property
+    def ask(self) -> tuple[tuple[Shown, ...], list[Sample]]:
+        """What `Predictor.answer` takes: priors first and the study last, and all that is asked in one read."""
+        images = (*(prior.shown for prior in self.priors), self.shown)
+        return images, samples_for(images, history=self.study.history, days=[prior.days for prior in self.priors])
 
 
 def read_study(study: Study, predictor: Predictor, row: Row, *, repair: Repair) -> Ready | Row:
@@ -35,23 +62,47 @@ def read_study(study: Study, predictor: Predictor, row: Row, *, repair: Repair) 
         repair: Whether irregular series are resampled.
 
     Returns:
-        What can be reported, or the row of a study that was skipped or failed.
+        What can be reported, with those of its priors that can be shown; or the row of a study that was skipped or
+        failed.
     """
     found = pick(study, predictor.processor.image_processor.intensity_recipes)
     if found.chosen is None:
         return replace(row, status="skipped", reason=_nothing(found))
     row = replace(row, modality=found.chosen.entries[0].modality)
+    shown = _try_to_show(study, found.chosen, predictor, repair)
+    if not isinstance(shown, Shown):
+        status, reason = shown
+        return replace(row, status=status, reason=reason)
+    compared = [_compare(prior, found.chosen, predictor, repair) for prior in study.priors]
+    unshown = tuple(("prior", one) for one in compared if isinstance(one, str))
+    priors = tuple(one for one in compared if isinstance(one, Compared))
+    return Ready(study, found.chosen, shown, (*found.skipped, *unshown), priors)
+
+
+def _compare(prior: Prior, current: Candidate, predictor: Predictor, repair: Repair) -> Compared | str:
+    """An earlier study as the model sees it, or why it is not shown: the report is written without it."""
+    found = pick(prior.study, predictor.processor.image_processor.intensity_recipes)
+    if found.chosen is None:
+        return _nothing(found)
+    kind, other = (family(one.entries[0].modality) for one in (current, found.chosen))
+    if kind != other or current.volume != found.chosen.volume:
+        return f"its image is of another kind ({found.chosen.name})"
+    shown = _try_to_show(prior.study, found.chosen, predictor, repair)
+    return Compared(prior.study, found.chosen, shown, prior.days) if isinstance(shown, Shown) else shown[1]
+
+
+def _try_to_show(study: Study, chosen: Candidate, predictor: Predictor, repair: Repair) -> Shown | tuple[str, str]:
+    """What the model sees, or a status and a reason without paths."""
     try:
-        shown = _show(found.chosen, predictor, repair)
+        return _show(chosen, predictor, repair)
     except RecipeMismatch as error:
-        return replace(row, status="skipped", reason=without_paths(error, _paths(study)))
+        return "skipped", without_paths(error, _paths(study))
     except MedvlmError as error:
-        return replace(row, status="failed", reason=without_paths(error, _paths(study)))
+        return "failed", without_paths(error, _paths(study))
     except OSError as error:
-        return replace(row, status="failed", reason=f"cannot be read: {error.strerror}")
+        return "failed", f"cannot be read: {error.strerror}"
     except ImportError as error:  # a reader of an extra; it says how to install it
-        return replace(row, status="failed", reason=str(error))
-    return Ready(study, found.chosen, shown, found.skipped)
+        return "failed", str(error)
 
 
 def _show(chosen: Candidate, predictor: Predictor, repair: Repair) -> Shown:

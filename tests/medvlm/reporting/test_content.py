@@ -1,0 +1,99 @@
+"""A report with priors: what is shown, what is asked, and what the report says of it."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from medvlm.predictor import Predictor
+from medvlm.reporting.content import make_report
+from medvlm.reporting.find import find_studies
+from medvlm.reporting.questions import CHANGES, FINDINGS, samples_for
+from medvlm.reporting.reader import Ready, read_study
+from medvlm.reporting.records import Row
+from medvlm.reporting.report import StudyReport, report_from_json
+
+CHEST = {"PatientID": "Quux-7", "BodyPartExamined": "CHEST"}
+pytestmark = pytest.mark.usefixtures("brief")
+
+
+def read(folder: Path, predictor: Predictor, uid: str = "1.2.9") -> Ready | Row:
+    (study,) = [one for one in find_studies([folder])[0] if one.uid == uid]
+    return read_study(study, predictor, Row(study.id, ""), repair=False)
+
+
+def reported(ready: Ready | Row, predictor: Predictor) -> StudyReport:
+    assert isinstance(ready, Ready)
+    (answers,) = predictor.answer([ready.ask])
+    return make_report(ready, answers, "key", "2026-01-01T00:00:00+00:00")
+
+
+@pytest.fixture
+def pair(write_dicom: Any, tmp_path: Path) -> Path:
+    write_dicom(tmp_path / "new.dcm", "1.2.9", number=1, StudyDate="20240310", **CHEST)
+    write_dicom(tmp_path / "old.dcm", "1.2.1", number=2, StudyDate="20240301", **CHEST)
+    return tmp_path
+
+
+def test_a_study_is_shown_after_its_prior_and_named_before_it(predictor: Predictor, pair: Path) -> None:
+    ready = read(pair, predictor)
+    report = reported(ready, predictor)
+    assert isinstance(ready, Ready)
+    assert [(image.role, image.study_uid) for image in report.images] == [("current", "1.2.9"), ("prior", "1.2.1")]
+    images, samples = ready.ask
+    assert [one.source for one in images] == [report.priors[0].source, report.current.source]
+    assert all(len(sample.images) == 2 for sample in samples)
+    assert [sample.kind for sample in samples] == ["report", *["closed"] * 5, *["choice"] * 5]
+    assert report.sections["comparison"].startswith("Compared with the study of 9 days earlier.")
+
+
+def test_dates_and_numbers_of_the_patient_are_not_in_the_report(predictor: Predictor, pair: Path) -> None:
+    text = json.dumps(reported(read(pair, predictor), predictor).to_json())
+    assert not [word for word in ("2024", "Quux", str(pair)) if word in text]
+    assert report_from_json(json.loads(text)).priors[0].role == "prior"
+
+
+def test_a_prior_that_cannot_be_read_is_named_and_the_report_written_without_it(
+    predictor: Predictor, pair: Path
+) -> None:
+    whole = (pair / "old.dcm").read_bytes()
+    (pair / "old.dcm").write_bytes(whole[:-100])
+    report = reported(read(pair, predictor), predictor)
+    assert (len(report.images), report.sections["comparison"]) == (1, "None was given.")
+    ((what, reason),) = [(one.what, one.reason) for one in report.skipped]
+    assert what == "prior"
+    assert "truncated" in reason
+
+
+def test_what_changed_is_said_of_what_is_there_or_gone(predictor: Predictor, pair: Path) -> None:
+    from dataclasses import replace
+
+    ready = read(pair, predictor)
+    assert isinstance(ready, Ready)
+    (answers,) = predictor.answer([ready.ask])
+    first, *rest = answers
+    there = [replace(one, parsed="yes" if number == 0 else "no") for number, one in enumerate(rest[:5])]
+    changes = [replace(one, option=word) for one, word in zip(rest[5:], CHANGES, strict=True)]
+    report = make_report(ready, [first, *there, *changes], "key", "")
+    assert report.sections["comparison"].split(". ")[1:] == ["Effusion: increased", "Cardiomegaly: resolved."]
+    said = [one for one in report.sentences if one.text == "Effusion: increased."]
+    assert [one.confidence for one in said] == [round(changes[0].confidence, 4)]
+
+
+def test_the_history_is_told_to_the_model_and_written_nowhere(predictor: Predictor, pair: Path) -> None:
+    (pair / "list.csv").write_text("path,history\nnew.dcm,Zebra fever\n", encoding="utf-8")
+    ((study,), _) = find_studies([pair / "list.csv"])
+    ready = read_study(study, predictor, Row(study.id, ""), repair=False)
+    assert isinstance(ready, Ready)
+    assert ready.ask[1][0].question == "Clinical history: Zebra fever\nDescribe the findings."
+    assert "Zebra" not in json.dumps(reported(ready, predictor).to_json())
+
+
+def test_without_priors_the_questions_are_what_they_were(predictor: Predictor, pair: Path) -> None:
+    ready = read(pair, predictor, "1.2.1")
+    assert isinstance(ready, Ready)
+    assert ready.ask[1] == samples_for([ready.shown])
+    assert len(ready.ask[1]) == 1 + len(FINDINGS)
