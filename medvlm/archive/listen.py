@@ -132,12 +132,10 @@ class Listener:
             ALL_TRANSFER_SYNTAXES,
             AllStoragePresentationContexts,
             StoragePresentationContexts,
-            _config,
         )
         from pynetdicom.sop_class import Verification  # type: ignore[attr-defined]
 
-        _config.LOG_HANDLER_LEVEL = "none"  # its own logging prints data sets
-        logging.getLogger("pynetdicom").setLevel(logging.CRITICAL + 1)
+        keep_quiet()
         entity = AE(ae_title=self.door.title)
         entity.require_called_aet = True
         entity.require_calling_aet = list(self.door.allow)
@@ -220,6 +218,14 @@ def without_delay(event: Event) -> None:
     connection = event.assoc.dul.socket
     if connection is not None and connection.socket is not None:
         connection.socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+
+
+def keep_quiet() -> None:
+    """Let pynetdicom log nothing: its handlers print data sets, its errors the values that caused them."""
+    from pynetdicom import _config
+
+    _config.LOG_HANDLER_LEVEL = "none"
+    logging.getLogger("pynetdicom").setLevel(logging.CRITICAL + 1)
 
 
 def check_title(title: str) -> str:

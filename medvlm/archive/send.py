@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import re
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -11,7 +12,7 @@ from typing import TYPE_CHECKING, Literal, Protocol
 
 from medvlm.archive.audit import Audit
 from medvlm.archive.ledger import Ledger
-from medvlm.archive.listen import check_title, without_delay
+from medvlm.archive.listen import check_title, keep_quiet, without_delay
 from medvlm.archive.web import ATTEMPTS, LOGIN, ArchiveAway, ArchiveError, Site, refusal
 from medvlm.study import need
 
@@ -96,9 +97,9 @@ class Node:
 
     def _associate(self, objects: Sequence[Dataset]) -> Association:
         from pydicom.uid import ImplicitVRLittleEndian
-        from pynetdicom import AE, _config, evt
+        from pynetdicom import AE, evt
 
-        _config.LOG_HANDLER_LEVEL = "none"  # its own logging prints data sets
+        keep_quiet()
         entity = AE(ae_title=self.own_title)
         for sop_class, syntax in sorted({(one.SOPClassUID, one.file_meta.TransferSyntaxUID) for one in objects}):
             entity.add_requested_context(sop_class, list(dict.fromkeys([syntax, ImplicitVRLittleEndian])))
@@ -155,6 +156,8 @@ class Web:
         from dicomweb_client.api import DICOMwebClient
         from requests import RequestException
 
+        for name in ("dicomweb_client", "urllib3"):  # what they log names studies
+            logging.getLogger(name).setLevel(logging.CRITICAL + 1)
         client = DICOMwebClient(self.name, headers=self._site.headers, chunk_size=1 << 30, timeout=60)
         client.set_http_retry_params(retry=False)
         for one in objects:
