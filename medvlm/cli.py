@@ -9,6 +9,7 @@ import sys
 import warnings
 from collections.abc import Sequence
 
+from medvlm.discreet import be_discreet, said
 from medvlm.study import MedvlmError
 
 VERBS = {
@@ -24,6 +25,9 @@ VERBS = {
     "pairs": ("medvlm.pairs_command", "make preference pairs of a set"),
     "convert": ("medvlm.convert_command", "check, show, de-identify and audit data"),
 }
+
+DISCREET = ("report", "watch")
+"""Verbs that read patients' studies unattended: what goes to a log must name none."""
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -48,13 +52,16 @@ def main(argv: Sequence[str] | None = None) -> int:
         print(f"medvlm: there is no verb {verb!r}\n{_usage()}", file=sys.stderr)
         return 2
     _quiet()
+    if verb in DISCREET:
+        be_discreet()
     try:
         command = importlib.import_module(VERBS[verb][0])
         code: int = command.main(rest)
     except (MedvlmError, OSError, ValueError, ImportError) as error:
         if os.environ.get("MEDVLM_DEBUG"):
             raise
-        print(f"medvlm {verb}: {' '.join(str(error).split())}", file=sys.stderr)
+        text = said(error) if verb in DISCREET else " ".join(str(error).split())
+        print(f"medvlm {verb}: {text}", file=sys.stderr)
         return 1
     except KeyboardInterrupt:
         print(f"medvlm {verb}: interrupted; the same command goes on where it stopped", file=sys.stderr)
@@ -72,7 +79,7 @@ def _usage() -> str:
 def _quiet() -> None:
     """Keep what libraries print about headers off the terminal: it may quote a patient's."""
     warnings.filterwarnings("ignore", module=r"pydicom(\.|$)")
-    for name in ("pydicom", "nibabel.global"):
+    for name in ("pydicom", "nibabel.global", "PIL"):
         logging.getLogger(name).setLevel(logging.CRITICAL)
     os.environ.setdefault("TRANSFORMERS_VERBOSITY", "error")
     os.environ.setdefault("HF_HUB_DISABLE_PROGRESS_BARS", "1")

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import multiprocessing
 import os
-import sys
 import threading
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
@@ -17,6 +16,7 @@ from multiprocessing.process import BaseProcess
 from types import TracebackType
 from typing import Any, Self
 
+from medvlm.discreet import Discreet, be_discreet
 from medvlm.predictor import load
 from medvlm.reporting.chunks import Chunk, Queue
 from medvlm.reporting.worker import Job, Outcome, Worker
@@ -154,7 +154,12 @@ class Pool:
 
 def _run(pipe: Connection, model: str, device: str, job: Job) -> None:
     """The life of a worker: load, say so, then chunk after chunk until the pipe is closed."""
-    sys.excepthook = _brief
+    with Discreet():
+        _serve(pipe, model, device, job)
+
+
+def _serve(pipe: Connection, model: str, device: str, job: Job) -> None:
+    be_discreet()
     threading.Thread(target=_follow_parent, daemon=True).start()
     try:
         worker = Worker(load(model, device=device), job)
@@ -183,11 +188,3 @@ def _follow_parent() -> None:
     if parent is not None:
         wait([parent.sentinel])
         os._exit(1)
-
-
-def _brief(kind: type[BaseException], error: BaseException, trace: TracebackType | None) -> None:
-    """Say what went wrong without the message, which may quote a header: the class and where it was raised."""
-    while trace is not None and trace.tb_next is not None:
-        trace = trace.tb_next
-    where = "" if trace is None else f" at {os.path.basename(trace.tb_frame.f_code.co_filename)}:{trace.tb_lineno}"
-    print(f"medvlm worker: {kind.__name__}{where}", file=sys.stderr)
