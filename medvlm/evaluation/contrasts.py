@@ -16,7 +16,7 @@ FINDING_F1 = "rule_chexpert_f1, mean over reports"
 LEVEL = 0.05
 WORDS: Mapping[str, str] = {
     MAJORITY: "the most frequent answers of training",
-    POSITION: "the most frequent letter of training",
+    POSITION: "the most frequent letter of training (choice questions alone)",
     "blank": "a blank image",
     "shuffled": "another patient's image",
     "wrong": "an image of another kind",

@@ -92,10 +92,21 @@ def _baselines(score: Score) -> Iterator[str]:
         return
     yield "## Baselines"
     yield table(
-        ("baseline", "score", "95 % interval", "model minus it", "95 % interval", "p", "p (Holm)", "other answers"),
+        (
+            "baseline",
+            "n",
+            "score",
+            "95 % interval",
+            "model minus it",
+            "95 % interval",
+            "p",
+            "p (Holm)",
+            "other answers",
+        ),
         (
             (
                 other.name,
+                f"{other.accuracy.n:,}",
                 f"{other.accuracy.value:.3f}",
                 interval_text(other.accuracy),
                 f"{other.difference.value:+.3f}",

@@ -53,7 +53,8 @@ def _print_section(console: Console, section: Section) -> None:
 def _table(score: Score) -> Table:
     table = Table(box=None, pad_edge=False)
     for name in ("part", "metric", "value", "95 % interval", "n", "clusters"):
-        table.add_column(name, justify="left" if name in ("part", "metric") else "right")
+        # a signature that is cut off says nothing: it goes on in the next line
+        table.add_column(name, justify="left" if name in ("part", "metric") else "right", overflow="fold")
     for cells in _rows(score):
         table.add_row(*map(Text, cells))
     return table
