@@ -1,4 +1,4 @@
-"""``medvlm predict IMAGE QUESTION...``: answers on the terminal, from one read of the image."""
+"""``medvlm predict STUDY QUESTION...``: answers on the terminal, from one read of the image."""
 
 from __future__ import annotations
 
@@ -29,6 +29,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         arguments.questions,
         options=arguments.option or None,
         kind=arguments.kind,
+        prior=arguments.prior or None,
         modality=arguments.modality,
         repair=arguments.repair,
         max_new_tokens=arguments.max_new_tokens,
@@ -56,12 +57,15 @@ def _notes(answer: Answer) -> list[str]:
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="medvlm predict",
-        description="Ask a model about an image: a DICOM, NIfTI, PNG or JPEG file, or a folder of slices. The image is "
-        "read once for all questions. Not for clinical use.",
+        description="Ask a model about a study: a DICOM, NIfTI, PNG or JPEG file, or a folder, of which the image is "
+        "shown that would be reported. It is read once for all questions. Not for clinical use.",
     )
-    parser.add_argument("first", metavar="IMAGE", help="file or folder")
+    parser.add_argument("first", metavar="STUDY", help="file or folder")
     parser.add_argument("questions", metavar="QUESTION", nargs="+", help="for example 'Is there a pleural effusion?'")
     parser.add_argument("--and", dest="more", metavar="IMAGE", action="append", default=[], help="shown with the first")
+    parser.add_argument(
+        "--prior", metavar="STUDY", action="append", default=[], help="an earlier study, shown before it; oldest first"
+    )
     parser.add_argument("--model", help="folder or Hub name; else $MEDVLM_MODEL, else the newest under checkpoints/")
     parser.add_argument("--option", action="append", default=[], help="one option to choose from; repeat it")
     parser.add_argument("--kind", choices=get_args(AnswerKind), help="form of the answer, where the words do not tell")

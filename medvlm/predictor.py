@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import os
 from collections.abc import Sequence
+from dataclasses import replace
 from functools import lru_cache
 from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeAlias, overload
 
 from medvlm.answer import Answer, Provenance, make_answer
-from medvlm.asking import Shown, make_sample, token_limit
+from medvlm.asking import Shown, make_sample, question_kind, token_limit
+from medvlm.asking_study import show_any, with_order
 from medvlm.identity import Identity, identify
 from medvlm.study import AnswerKind, Image, ImageError, Repair, Sample, WeightsError
 
@@ -49,6 +51,7 @@ class Predictor:
         *,
         options: Sequence[str] | None = ...,
         kind: AnswerKind | None = ...,
+        prior: Source | Sequence[Source] | None = ...,
         modality: str | None = ...,
         repair: Repair = ...,
         max_new_tokens: int | None = ...,
@@ -63,6 +66,7 @@ class Predictor:
         *,
         options: Sequence[str] | None = ...,
         kind: AnswerKind | None = ...,
+        prior: Source | Sequence[Source] | None = ...,
         modality: str | None = ...,
         repair: Repair = ...,
         max_new_tokens: int | None = ...,
@@ -76,6 +80,7 @@ class Predictor:
         *,
         options: Sequence[str] | None = None,
         kind: AnswerKind | None = None,
+        prior: Source | Sequence[Source] | None = None,
         modality: str | None = None,
         repair: Repair = False,
         max_new_tokens: int | None = None,
@@ -85,10 +90,12 @@ class Predictor:
 
         Args:
             image: A DICOM, NIfTI, PNG or JPEG file, a folder of slices, an array or PIL image; or a list of
-                these, which are shown together.
+                these, which are shown together. Of the folder of a study the image is shown that would be reported;
+                notes of the answer say what was left out, and why.
             question: One question, or a list of them.
             options: What to choose from; it makes every question a choice.
             kind: Form of the answer, where ``medvlm.asking.question_kind`` would not tell it.
+            prior: An earlier study, or a list of them, the oldest first: shown before the image, and said to be so.
             modality: DICOM modality (``CT``), for images that do not say.
             repair: Whether slices with gaps or tilt are resampled instead of being refused.
             max_new_tokens: Where an answer is cut; what its kind needs if None.
@@ -102,13 +109,18 @@ class Predictor:
             RecipeMismatch: If the model has no intensity recipe for it.
             ValueError: If a question is empty or the kind is unknown.
         """
-        several: Sequence[Any] = image if isinstance(image, list | tuple) else [image]
+        several, earlier = _several(image), [] if prior is None else _several(prior)
         if not several:
             raise ImageError("There is no image in the list; give at least one.")
         texts = [question] if isinstance(question, str) else list(question)
-        shown = tuple(self.show(one, modality=modality, repair=repair) for one in several)
-        samples = [make_sample(shown, text, options=options, kind=kind) for text in texts]
+        shown = tuple(show_any(self, one, modality=modality, repair=repair) for one in [*earlier, *several])
+        forms = [kind or ("choice" if options else question_kind(text)) for text in texts]
+        asked = with_order(texts, len(earlier))
+        samples = [
+            make_sample(shown, text, options=options, kind=form) for text, form in zip(asked, forms, strict=True)
+        ]
         (answers,) = self.answer([(shown, samples)], max_new_tokens=max_new_tokens, reasoning=reasoning)
+        answers = [replace(answer, question=text.strip()) for answer, text in zip(answers, texts, strict=True)]
         return answers[0] if isinstance(question, str) else answers
 
     def show(self, image: Source, *, modality: str | None = None, repair: Repair = False) -> Shown:
@@ -222,6 +234,10 @@ def predict(image: Any, question: Any, *, model: str | Path | None = None, **opt
     """
     source = str(default_model() if model is None else model)
     return _kept(source, _stamp(Path(source))).predict(image, question, **options)
+
+
+def _several(image: Any) -> list[Any]:
+    return list(image) if isinstance(image, list | tuple) else [image]
 
 
 def default_model() -> Path | str:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
+from typing import Any
 
 from medvlm.asking import Shown, make_sample
 from medvlm.study import Sample
@@ -28,20 +29,28 @@ def samples_for(shown: Sequence[Shown], *, history: str = "", days: Sequence[int
         history: Why the patient was sent; it is told where the report is asked for.
         days: For each prior how long before the study it was made.
     """
-    report = make_sample(shown, "\n".join([*_told(history, days), REPORT]), kind="report")
-    present = [make_sample(shown, question, kind="closed") for question in PRESENCE.values()]
-    if not days:
-        return [report, *present]
-    return [report, *present, *(make_sample(shown, one, options=CHANGES) for one in CHANGE.values())]
+    order = [told(days)] if days else []
+    story = [f"Clinical history: {history}"] if history else []
+
+    def ask(question: str, *first: str, **form: Any) -> Sample:
+        return make_sample(shown, "\n".join([*order, *first, question]), **form)
+
+    report = ask(REPORT, *story, kind="report")
+    present = [ask(question, kind="closed") for question in PRESENCE.values()]
+    return [report, *present, *(ask(one, options=CHANGES) for one in CHANGE.values() if days)]
 
 
-def _told(history: str, days: Sequence[int | None]) -> Iterator[str]:
-    """What the model is told before it is asked for the report, a line each."""
-    if days:
-        known = [earlier(one) for one in days]
-        yield f"The images, in order: {'; '.join(known)}; and last the study to report."
-    if history:
-        yield f"Clinical history: {history}"
+def told(days: Sequence[int | None]) -> str:
+    """In which order images are shown; every question is told, for none sees what another one was told.
+
+    Args:
+        days: For each prior how long before the study it was made, the oldest first.
+
+    Examples:
+        >>> told([9])
+        'The images, in order: the study of 9 days earlier, and the current study, which is asked about.'
+    """
+    return f"The images, in order: {', '.join(map(earlier, days))}, and the current study, which is asked about."
 
 
 def earlier(days: int | None) -> str:

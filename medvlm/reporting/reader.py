@@ -94,7 +94,7 @@ def _compare(prior: Prior, current: Candidate, predictor: Predictor, repair: Rep
 def _try_to_show(study: Study, chosen: Candidate, predictor: Predictor, repair: Repair) -> Shown | tuple[str, str]:
     """What the model sees, or a status and a reason without paths."""
     try:
-        return _show(chosen, predictor, repair)
+        return show_candidate(chosen, predictor, repair)
     except RecipeMismatch as error:
         return "skipped", without_paths(error, _paths(study))
     except MedvlmError as error:
@@ -105,7 +105,17 @@ def _try_to_show(study: Study, chosen: Candidate, predictor: Predictor, repair: 
         return "failed", str(error)
 
 
-def _show(chosen: Candidate, predictor: Predictor, repair: Repair) -> Shown:
+def show_candidate(chosen: Candidate, predictor: Predictor, repair: Repair) -> Shown:
+    """What the model sees of a candidate.
+
+    Args:
+        chosen: An image, or the slices of a volume.
+        predictor: Its recipes say what can be shown.
+        repair: Whether irregular series are resampled.
+
+    Raises:
+        MedvlmError: If it cannot be shown.
+    """
     if not chosen.volume:
         return predictor.show(chosen.entries[0].path)
     with tempfile.TemporaryDirectory(prefix="medvlm-") as folder:  # a series may share its folder with others
