@@ -6,6 +6,7 @@ disk, so that a killed driver redoes what is missing there and nothing else.
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from types import TracebackType
@@ -60,6 +61,7 @@ class RayPool:
     """
 
     def __init__(self, model: str, devices: Sequence[str], job: Job) -> None:
+        os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")  # nothing is told to anybody
         self._ray = need("ray", "ray")
         self._started = not self._ray.is_initialized()
         if self._started:
