@@ -70,10 +70,14 @@ def write_table(folder: Path, rows: Iterable[Row], part: str = "") -> None:
     writer = csv.DictWriter(text, [field.name for field in fields(Row)], lineterminator="\n")
     writer.writeheader()
     for row in sorted(rows, key=lambda row: (row.status, row.study)):
-        writer.writerow({name: _inert(value) for name, value in asdict(row).items()})
+        writer.writerow({name: inert(value) for name, value in asdict(row).items()})
     write_whole(folder / f"{TABLE}{part}.csv", text.getvalue())
 
 
-def _inert(value: Any) -> Any:
-    """A cell that no spreadsheet takes for a formula."""
-    return f"'{value}" if isinstance(value, str) and value.startswith(("=", "+", "-", "@")) else value
+def inert(value: Any) -> Any:
+    """A cell that no spreadsheet takes for a formula (OWASP, CSV injection).
+
+    Args:
+        value: Of the cell.
+    """
+    return f"'{value}" if isinstance(value, str) and value.startswith(("=", "+", "-", "@", "\t", "\r")) else value
