@@ -43,7 +43,9 @@ def _syntax(path: Path) -> str:
         return kind or "-"
     try:
         meta = pydicom.dcmread(path, force=True, stop_before_pixels=True, specific_tags=["SOPClassUID"]).file_meta
-        return str(meta.TransferSyntaxUID.name)
+        syntax = str(meta.TransferSyntaxUID)
+        # other packages teach pydicom further names while they are imported: those of its own list alone stand here
+        return syntax if syntax in _LATER else str(meta.TransferSyntaxUID.name)
     except (AttributeError, InvalidDicomError, ValueError):
         return "DICOM without header"
 
@@ -60,6 +62,9 @@ def _result(path: Path) -> str:
         with Pil.open(path) as picture:
             shape = "as PIL says" if picture.size == image.array.shape[1::-1] else shape
     return f"{image.axes} {shape} {image.array.dtype} {image.unit}"
+
+
+_LATER = ("1.2.840.10008.1.2.8.1",)  # Deflated Image Frame Compression
 
 
 def table(name: str) -> list[Row]:

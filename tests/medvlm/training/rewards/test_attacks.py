@@ -107,7 +107,7 @@ def _stand_ins(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setattr("medvlm.evaluation.bertscore.bert_scores", overlap)
     monkeypatch.setattr("medvlm.training.rewards.process._step_model", lambda *unused: (None, None, None))
     monkeypatch.setattr("medvlm.step_head.step_probabilities", true_steps)
-    monkeypatch.setattr("medvlm.training.rewards.weighted._ratescore", lambda *unused: Overlap())
+    monkeypatch.setattr("medvlm.training.rewards.weighted.load_ratescore", lambda *unused: Overlap())
     monkeypatch.setattr("medvlm.evaluation.published.Published.folder", lambda self, folder: Path(folder))
 
 
