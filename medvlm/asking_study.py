@@ -7,6 +7,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from medvlm.accepts import TAKES_ALL
 from medvlm.asking import Shown
 from medvlm.study import RecipeMismatch, Repair
 
@@ -32,13 +33,13 @@ def show_any(predictor: Predictor, image: Source, *, modality: str | None = None
         ImageError: If what was chosen cannot be read.
     """
     path = Path(image) if modality is None and isinstance(image, str | Path) else None
-    study = None if path is None else _only_study(path)
+    study = None if path is None else _only_study(path, predictor.identity.accepts != TAKES_ALL)
     if study is None:
         return predictor.show(image, modality=modality, repair=repair)
     from medvlm.reporting.pick import pick
     from medvlm.reporting.reader import show_candidate
 
-    found = pick(study, predictor.processor.image_processor.intensity_recipes)
+    found = pick(study, predictor.processor.image_processor.intensity_recipes, predictor.identity.accepts)
     notes = tuple(f"skipped {what}: {reason}" for what, reason in found.skipped)
     if found.chosen is None:
         raise RecipeMismatch(f"{path} holds no image that the model takes ({'; '.join(notes)}).")
@@ -46,11 +47,12 @@ def show_any(predictor: Predictor, image: Source, *, modality: str | None = None
     return replace(shown, notes=shown.notes + notes)
 
 
-def _only_study(path: Path) -> Study | None:
+def _only_study(path: Path, check: bool) -> Study | None:
+    """The one DICOM study of a folder or DICOMDIR; of a file too, where its header has to be checked."""
     from medvlm.reporting.dicomdir import is_dicomdir
-    from medvlm.reporting.find import find_studies
+    from medvlm.reporting.find import WORKLISTS, find_studies
 
-    if not path.is_dir() and not (path.is_file() and is_dicomdir(path)):
+    if not path.is_dir() and not (path.is_file() and path.suffix not in WORKLISTS and (check or is_dicomdir(path))):
         return None
     studies, _ = find_studies([path], priors=False)
     return studies[0] if len(studies) == 1 and studies[0].kind == "dicom" else None

@@ -10,6 +10,7 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
+from medvlm.accepts import TAKES_ALL, Accepts, accepts_of
 from medvlm.study import WeightsError
 
 CARD = "medvlm.json"
@@ -30,6 +31,8 @@ class Identity:
         reasoning: Whether it was trained to reason between tags before it answers.
         trained_on: The sets it was trained on, joined by ``+``; empty if it does not say.
         warnings: What every reader of its answers must know.
+        accepts: What it takes, beyond its intensity recipes.
+        kinds: Forms of answer that it was trained on, as its card says; empty if it does not say.
     """
 
     name: str
@@ -37,6 +40,8 @@ class Identity:
     reasoning: bool
     trained_on: str
     warnings: tuple[str, ...]
+    accepts: Accepts = TAKES_ALL
+    kinds: tuple[str, ...] = ()
 
 
 def identify(folder: Path, name: str = "") -> Identity:
@@ -65,6 +70,8 @@ def identify(folder: Path, name: str = "") -> Identity:
         reasoning=bool(card.get("reasoning", False)),
         trained_on=trained_on,
         warnings=(*warnings, note) if note else tuple(warnings),
+        accepts=accepts_of(card, CARD),
+        kinds=tuple(map(str, card.get("kinds", ()))),
     )
 
 

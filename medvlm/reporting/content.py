@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import asdict
 from typing import Literal
 
 from medvlm.answer import Answer, Provenance
@@ -21,13 +22,16 @@ NO_PRIOR = "None was given."
 _PRESENCE: dict[str | None, Presence] = {"yes": "present", "no": "absent", None: "unread"}
 
 
-def run_key(predictor: Predictor, repair: Repair, max_new_tokens: int | None = None) -> str:
+def run_key(
+    predictor: Predictor, repair: Repair, max_new_tokens: int | None = None, min_confidence: float = 0.0
+) -> str:
     """What a report depends on besides its study; another key means that it is written again.
 
     Args:
         predictor: Weights, recipes and prompts.
         repair: See ``write_reports``.
         max_new_tokens: See ``write_reports``.
+        min_confidence: See `make_report`.
     """
     from medvlm.generation.prompts import prompt_hash
 
@@ -43,11 +47,15 @@ def run_key(predictor: Predictor, repair: Repair, max_new_tokens: int | None = N
         CHANGES,
         repair,
         max_new_tokens,
+        min_confidence,
+        asdict(predictor.identity.accepts),
     ]
     return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()[:16]
 
 
-def make_report(ready: Ready, answers: Sequence[Answer], key: str, created: str) -> StudyReport:
+def make_report(
+    ready: Ready, answers: Sequence[Answer], key: str, created: str, *, min_confidence: float = 0.0
+) -> StudyReport:
     """The report of one study.
 
     Args:
@@ -55,6 +63,9 @@ def make_report(ready: Ready, answers: Sequence[Answer], key: str, created: str)
         answers: Those to `Ready.ask`.
         key: Of the run.
         created: When the run began.
+        min_confidence: Below this confidence of its text the report abstains: text and findings are withheld, and the
+            reason is said. Studies that a model does not take are no reports at all (`read_study`): that is known
+            before the model is asked, and nothing of it belongs into an archive.
     """
     report = answers[0]
     presence, changes = ([one for one in answers if one.kind == kind] for kind in ("closed", "choice"))
@@ -64,6 +75,8 @@ def make_report(ready: Ready, answers: Sequence[Answer], key: str, created: str)
     texts = {"technique": technique(ready), "comparison": " ".join([comparison(priors), *changed])} | dict(
         zip(("findings", "impression"), sections(report.text), strict=True)
     )
+    if abstained := _doubt(report, min_confidence):
+        texts, found = {"technique": technique(ready), "comparison": comparison(priors)}, []
     sentences = tuple(_sentences(texts, report, changed))
     return StudyReport(
         study=ready.study.id,
@@ -76,10 +89,18 @@ def make_report(ready: Ready, answers: Sequence[Answer], key: str, created: str)
         images=tuple(_used(ready, priors, report.provenance)),
         origin=_origin(report.provenance),
         skipped=tuple(Skipped(what, reason) for what, reason in ready.skipped),
+        abstained=abstained,
         complete=report.finished,
         confidence=round(report.confidence, 4),
         disclaimer=DISCLAIMER,
     )
+
+
+def _doubt(report: Answer, least: float) -> str:
+    """Why the text is withheld; empty where it is not."""
+    if report.confidence >= least:
+        return ""
+    return f"the model's confidence in its text is {report.confidence:.2f}, below the {least:.2f} that was asked for"
 
 
 def comparison(priors: Sequence[Compared]) -> str:

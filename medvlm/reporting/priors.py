@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import date
 
+from medvlm.accepts import body_part
 from medvlm.datamodules.readers.choose import NO_IMAGE
 from medvlm.reporting.look import Looked
 from medvlm.reporting.studies import Prior, Study, compared
 
 _FAMILY = {"CR": "radiograph", "DX": "radiograph"}
-_PART = {"THORAX": "CHEST", "LUNG": "CHEST", "LUNGS": "CHEST", "HEAD": "BRAIN", "SKULL": "BRAIN"}
 
 Facts = tuple[bytes, date]
 """Whose a study is, as a keyed hash, and its day."""
@@ -78,7 +78,7 @@ def with_priors(studies: Sequence[Study], known: Mapping[str, Facts | None]) -> 
 def _regions(study: Study) -> set[tuple[str, str]]:
     """Kinds of image with the parts of the body that they say they show."""
     return {
-        (family(entry.modality), _PART.get(entry.body_part, entry.body_part))
+        (family(entry.modality), body_part(entry.body_part))
         for entry in study.entries
         if entry.body_part and entry.frames and entry.modality not in NO_IMAGE
     }

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from medvlm.asking import Shown
 from medvlm.predictor import Predictor
-from medvlm.reporting.pick import Candidate, Pick, pick
+from medvlm.reporting.pick import Candidate, Pick, pick, unchecked
 from medvlm.reporting.priors import family
 from medvlm.reporting.questions import samples_for
 from medvlm.reporting.records import Row
@@ -65,7 +65,7 @@ def read_study(study: Study, predictor: Predictor, row: Row, *, repair: Repair) 
         What can be reported, with those of its priors that can be shown; or the row of a study that was skipped or
         failed.
     """
-    found = pick(study, predictor.processor.image_processor.intensity_recipes)
+    found = pick(study, predictor.processor.image_processor.intensity_recipes, predictor.identity.accepts)
     if found.chosen is None:
         return replace(row, status="skipped", reason=_nothing(found))
     row = replace(row, modality=found.chosen.entries[0].modality)
@@ -81,7 +81,7 @@ def read_study(study: Study, predictor: Predictor, row: Row, *, repair: Repair) 
 
 def _compare(prior: Prior, current: Candidate, predictor: Predictor, repair: Repair) -> Compared | str:
     """An earlier study as the model sees it, or why it is not shown: the report is written without it."""
-    found = pick(prior.study, predictor.processor.image_processor.intensity_recipes)
+    found = pick(prior.study, predictor.processor.image_processor.intensity_recipes, predictor.identity.accepts)
     if found.chosen is None:
         return _nothing(found)
     kind, other = (family(one.entries[0].modality) for one in (current, found.chosen))
@@ -116,6 +116,11 @@ def show_candidate(chosen: Candidate, predictor: Predictor, repair: Repair) -> S
     Raises:
         MedvlmError: If it cannot be shown.
     """
+    shown = _show(chosen, predictor, repair)
+    return replace(shown, notes=shown.notes + unchecked(chosen, predictor.identity.accepts))
+
+
+def _show(chosen: Candidate, predictor: Predictor, repair: Repair) -> Shown:
     if not chosen.volume:
         return predictor.show(chosen.entries[0].path)
     with tempfile.TemporaryDirectory(prefix="medvlm-") as folder:  # a series may share its folder with others

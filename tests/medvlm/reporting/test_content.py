@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from medvlm.accepts import Accepts
 from medvlm.predictor import Predictor
-from medvlm.reporting.content import make_report
+from medvlm.reporting.content import make_report, run_key
 from medvlm.reporting.find import find_studies
 from medvlm.reporting.questions import CHANGES, FINDINGS, samples_for
 from medvlm.reporting.reader import Ready, read_study
@@ -69,7 +71,6 @@ def test_a_prior_that_cannot_be_read_is_named_and_the_report_written_without_it(
 
 
 def test_what_changed_is_said_of_what_is_there_or_gone(predictor: Predictor, pair: Path) -> None:
-    from dataclasses import replace
 
     ready = read(pair, predictor)
     assert isinstance(ready, Ready)
@@ -97,3 +98,38 @@ def test_without_priors_the_questions_are_what_they_were(predictor: Predictor, p
     assert isinstance(ready, Ready)
     assert ready.ask[1] == samples_for([ready.shown])
     assert len(ready.ask[1]) == 1 + len(FINDINGS)
+
+
+def test_a_text_below_the_least_confidence_is_withheld(predictor: Predictor, pair: Path) -> None:
+    ready = read(pair, predictor)
+    assert isinstance(ready, Ready)
+    (answers,) = predictor.answer([ready.ask])
+    sure = make_report(ready, answers, "key", "", min_confidence=answers[0].confidence)
+    assert sure.abstained == ""
+    unsure = make_report(ready, answers, "key", "", min_confidence=1.0)
+    assert "below the 1.00 that was asked for" in unsure.abstained
+    assert set(unsure.sections) == {"technique", "comparison"}
+    assert unsure.findings == ()
+    assert answers[0].text not in json.dumps(unsure.to_json())
+
+
+def test_the_least_confidence_is_in_the_key(predictor: Predictor) -> None:
+    assert len({run_key(predictor, False), run_key(predictor, False, None, 0.5)}) == 2
+
+
+def test_what_a_header_does_not_say_is_in_the_notes_of_the_report(
+    predictor: Predictor, pair: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(predictor, "identity", replace(predictor.identity, accepts=Accepts(views=("PA",))))
+    report = reported(read(pair, predictor), predictor)
+    assert "the header does not say its view: not checked" in report.origin.notes
+    assert "The header does not say its view" in report.sections["technique"]
+
+
+def test_a_study_that_the_model_does_not_take_is_a_skipped_row(
+    predictor: Predictor, pair: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(predictor, "identity", replace(predictor.identity, accepts=Accepts(body_parts=("FOOT",))))
+    row = read(pair, predictor)
+    assert isinstance(row, Row)
+    assert (row.status, "the model takes the body parts FOOT; this is CHEST" in row.reason) == ("skipped", True)

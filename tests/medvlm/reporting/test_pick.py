@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from medvlm.accepts import Accepts
 from medvlm.recipes import DEFAULT_RECIPES, RECIPES
 from medvlm.reporting.find import find_studies
 from medvlm.reporting.pick import Pick, pick
@@ -72,3 +73,22 @@ def test_a_model_of_planes_is_shown_no_volume(write_slices: Any, tmp_path: Path)
     found = picked(tmp_path, [RECIPES["ct"].model_copy(update={"axes": ("yx",)})])
     assert found.chosen is None
     assert found.skipped[0][1] == "the model takes no CT volumes"
+
+
+def test_the_view_that_the_model_takes_is_shown_and_the_others_say_why_not(write_dicom: Any, tmp_path: Path) -> None:
+    write_dicom(tmp_path / "1", number=1, ViewPosition="PA", BodyPartExamined="FOOT")
+    write_dicom(tmp_path / "2", number=2, ViewPosition="AP", BodyPartExamined="CHEST")
+    ((study,), _) = find_studies([tmp_path])
+    found = pick(study, DEFAULT_RECIPES, Accepts(views=("AP", "PA"), body_parts=("CHEST",), min_pixels=16))
+    assert found.chosen is not None
+    assert found.chosen.entries[0].view == "AP"
+    assert found.skipped[0][1] == "the model takes the body parts CHEST; this is FOOT"
+    assert pick(study, DEFAULT_RECIPES, Accepts(min_pixels=17)).chosen is None
+
+
+def test_a_series_with_too_few_slices_is_refused(write_slices: Any, tmp_path: Path) -> None:
+    write_slices(tmp_path, [0, 5, 10])
+    ((study,), _) = find_studies([tmp_path])
+    found = pick(study, DEFAULT_RECIPES, Accepts(min_slices=4))
+    assert found.chosen is None
+    assert "3 slices, perhaps some are missing" in found.skipped[0][1]
