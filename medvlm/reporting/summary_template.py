@@ -31,11 +31,12 @@ p { margin: 0 0 8px; } .soft { color: var(--soft); } a { color: var(--link); }
   padding: 10px 14px; margin: 10px 0; }
 ul { margin: 6px 0 0; padding-left: 20px; }
 table { border-collapse: collapse; width: 100%; background: var(--card); }
-th, td { text-align: left; padding: 6px 10px; border: 1px solid var(--line); vertical-align: top;
-  overflow-wrap: anywhere; }
+th, td { text-align: left; padding: 6px 10px; border: 1px solid var(--line); vertical-align: top; }
+td:last-child { overflow-wrap: anywhere; } .failed, .skipped, .done { white-space: nowrap; }
 th { color: var(--soft); font-size: 13px; font-weight: 600; }
 td.n { text-align: right; font-variant-numeric: tabular-nums; white-space: nowrap; }
 .failed { color: var(--bad); font-weight: 700; } .done { color: var(--good); } .mark { color: var(--mark); }
+.scroll { overflow-x: auto; }
 code { font: 13px ui-monospace, "DejaVu Sans Mono", monospace; }
 .filter { display: none; gap: 8px; flex-wrap: wrap; margin: 0 0 8px; }
 .filter input, .filter select { font: inherit; color: inherit; background: var(--card); border: 1px solid var(--line);
@@ -44,7 +45,8 @@ tr[hidden] { display: none; }
 @media (max-width: 620px) {
   .all thead { display: none; } .all tr { display: block; border: 1px solid var(--line); margin-bottom: 8px; }
   .all tr[hidden] { display: none; } .all td { display: block; border: 0; padding: 3px 10px; }
-  .all td:empty { display: none; } }
+  .all td:empty { display: none; } th, td { padding: 5px; }
+  th { font-size: 12px; } td.n .soft { display: none; } }
 </style>
 </head>
 <body>
@@ -70,21 +72,23 @@ tr[hidden] { display: none; }
 {% endif %}
 {% if reasons %}
 <h2>Why studies have no report</h2>
-<table><thead><tr><th>Studies</th><th>Status</th><th>Reason (of the first of them)</th></tr></thead><tbody>
+<div class="scroll"><table>
+<thead><tr><th>Studies</th><th>Status</th><th>Reason (of the first of them)</th></tr></thead><tbody>
 {% for status, reason, count in reasons %}
 <tr><td class="n">{{ count }}</td><td class="{{ status }}">{{ status }}</td><td>{{ reason }}</td></tr>
 {% endfor %}
-</tbody></table>
+</tbody></table></div>
 {% endif %}
 {% if findings %}
 <h2>Findings</h2>
-<table><thead><tr><th>Finding</th><th>Present</th><th>Absent</th><th>Uncertain</th><th>Unread</th></tr></thead><tbody>
+<div class="scroll"><table>
+<thead><tr><th>Finding</th><th>Present</th><th>Absent</th><th>Uncertain</th><th>Unread</th></tr></thead><tbody>
 {% for one in findings %}
 <tr><td>{{ one.name }}</td>{% for name in ("present", "absent", "uncertain", "unread") %}
 <td class="n">{{ one.counts[name] }}{% if one.counts[name] %} <span class="soft">
 {{ "%.0f" | format(100 * one.counts[name] / one.total) }} %</span>{% endif %}</td>{% endfor %}</tr>
 {% endfor %}
-</tbody></table>
+</tbody></table></div>
 <p class="soft">As the model answered, not as it is; nothing here is calibrated.</p>
 {% endif %}
 <h2>All studies</h2>

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
+from unicodedata import bidirectional
 
 from jinja2 import Environment, StrictUndefined
 
@@ -34,7 +35,7 @@ def write_html(report: StudyReport, material: Material) -> bytes:
         .render(
             report=report,
             banner=report.disclaimer or DISCLAIMER,
-            sections=[(name, report.sections[name]) for name in SECTIONS if report.sections.get(name)],
+            sections=[(name, _lines(report.sections[name])) for name in SECTIONS if report.sections.get(name)],
             doubtful=[one.text for one in report.sentences if one.confidence is not None and one.confidence < 0.5],
             findings=[
                 (number, finding, _certainty(finding)) for number, finding in enumerate(report.findings, start=1)
@@ -97,6 +98,15 @@ def _instances(report: StudyReport) -> str:
     if len(uids) <= 2:
         return ", ".join(uids) or "none (not a DICOM study)"
     return f"{len(uids)}: {uids[0]} to {uids[-1]}"
+
+
+def _lines(text: str) -> list[tuple[str, str]]:
+    """Each line and the direction in which it is written: that of its first letter that has one (UAX 9, P2 and P3)."""
+    found = []
+    for line in text.splitlines():
+        strong = next((kind for kind in map(bidirectional, line) if kind in ("L", "R", "AL")), "L")
+        found.append((line, "ltr" if strong == "L" else "rtl"))
+    return found
 
 
 def _certainty(finding: Finding) -> str:

@@ -59,7 +59,9 @@ th { font-size: 13px; color: var(--soft); font-weight: 600; }
 {% endif %}
 {% for name, text in sections %}
 <h2>{{ name | capitalize }}</h2>
-<p class="text">{{ text }}</p>
+{% for line, direction in text %}
+<p class="text" dir="{{ direction }}">{{ line }}</p>
+{% endfor %}
 {% endfor %}
 {% if doubtful %}
 <p class="doubt">The model was least sure of: {{ doubtful | join(" / ") }}</p>

@@ -86,6 +86,20 @@ def test_the_page_shows_text_as_text_and_runs_nothing(report: StudyReport, mater
     assert "left:25.00%;top:50.00%;width:50.00%;height:50.00%" in page
 
 
+def test_each_line_is_written_in_its_own_direction(report: StudyReport) -> None:
+    text = "Small.\n1. \u05ea\u05e4\u05dc\u05d9\u05d8 (12 mm).\n\u064a\u0648\u062c\u062f.\n\u80ba\u90e8\u3002"
+    page = written("html", replace(report, sections={"findings": text}), Material()).decode()
+    assert re.findall(r'<p class="text" dir="(\w+)">', page) == ["ltr", "rtl", "rtl", "ltr"]
+
+
+def test_edges_of_the_key_image_are_named_where_they_are_known(report: StudyReport, material: Material) -> None:
+    page = written("html", report, replace(material, edges="RHLF")).decode()
+    assert re.findall(r'class="edge (\w+)">(\w)<', page) == [
+        ("left", "R"), ("top", "H"), ("right", "L"), ("bottom", "F")
+    ]  # fmt: skip
+    assert 'class="edge' not in written("html", report, material).decode()
+
+
 def test_the_page_says_why_there_is_no_report(report: StudyReport) -> None:
     page = written("html", replace(report, sections={}, abstained="a lateral view", complete=False), Material())
     assert b"a lateral view" in page
