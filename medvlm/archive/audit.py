@@ -30,11 +30,12 @@ class Audit:
     def __init__(self, path: Path, key: Path) -> None:
         path.parent.mkdir(parents=True, exist_ok=True)
         self.path, self._key, self._lock = path, _key(key), threading.Lock()
+        self._lost = 0
 
     def note(
         self, event: str, *, study: str = "", peer: str = "", code: str = "", counts: Mapping[str, int] | None = None
     ) -> None:
-        """Append one event.
+        """Append one event. A full disk stops nobody: the next line that can be written says how many are ``lost``.
 
         Args:
             event: What happened, in a word.
@@ -42,9 +43,6 @@ class Audit:
             peer: Calling AE title; what is no letter or digit of it becomes ``_``.
             code: Status or class of an error, never its message.
             counts: How many of what.
-
-        Raises:
-            OSError: If the disk is full.
         """
         line: dict[str, str | int] = {"time": datetime.now(UTC).isoformat(timespec="milliseconds"), "event": event}
         if study:
@@ -52,7 +50,14 @@ class Audit:
         for name, value in (("peer", peer), ("code", code)):
             if value:
                 line[name] = _WORD.sub("_", value.strip())[:32]
-        append_line(self.path, json.dumps({**line, **(counts or {})}), self._lock)
+        line |= counts or {}
+        if self._lost:
+            line["lost"] = self._lost
+        try:
+            append_line(self.path, json.dumps(line), self._lock)
+            self._lost = 0
+        except OSError:
+            self._lost += 1
 
     def pseudonym(self, text: str) -> str:
         """16 hex digits that stand for a text.

@@ -18,6 +18,8 @@ from medvlm.reporting.find import study_id
 
 RESERVE = 1 << 28
 """Bytes of the disk that are left free: reports must still fit."""
+_REPORTED = ".reported"
+"""File in the folder of a study that is held: the names of what was reported."""
 _STRIPES = 16
 _STUDY = re.compile(r"[0-9a-f]{16}")
 
@@ -28,7 +30,7 @@ class Waiting:
 
     Attributes:
         study: Its id, as its report is named: hash of the StudyInstanceUID.
-        folder: Holds its instances, a file each, and nothing else.
+        folder: Holds its instances, a file each; hidden files are the inbox's own.
         names: Of these files, when the study was found complete.
     """
 
@@ -168,6 +170,8 @@ class Inbox:
                 state.gone = None if grown or self.hold is None else self._clock() + self.hold
             if not grown and self.hold == 0:
                 self._remove(waiting.study)
+            else:
+                write_whole(waiting.folder / _REPORTED, "\n".join(sorted(waiting.names)))
 
     @property
     def empty(self) -> bool:
@@ -202,11 +206,17 @@ class Inbox:
                 shutil.rmtree(path)
             if not _STUDY.fullmatch(path.name):
                 continue
-            for part in path.glob(".*"):
+            for part in path.glob(".*.part"):
                 part.unlink()
-            names = {file.name for file in path.iterdir()}
-            if names:
-                self._studies[path.name] = _State(self._clock() + self.quiet, names)
+            self._studies[path.name] = self._known(path)
+
+    def _known(self, folder: Path) -> _State:
+        now, note = self._clock(), folder / _REPORTED
+        reported = frozenset(note.read_text(encoding="utf-8").split()) if note.is_file() else frozenset[str]()
+        state = _State(now + self.quiet, {file.name for file in folder.glob("[!.]*")}, reported)
+        if reported and self.hold is not None:
+            state.gone = now + self.hold
+        return state
 
     def _check_space(self, size: int) -> None:
         if shutil.disk_usage(self.folder).free - size < self.reserve:

@@ -86,7 +86,8 @@ def _inbox(arguments: argparse.Namespace, folder: Path) -> Inbox:
 
 
 def _sender(arguments: argparse.Namespace, ledger: Ledger, audit: Audit, stop: threading.Event) -> Sender | None:
-    from medvlm.archive.send import Sender, destination
+    from medvlm.archive.destinations import destination
+    from medvlm.archive.send import Sender
 
     if arguments.send is None:
         return None

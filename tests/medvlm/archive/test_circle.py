@@ -14,11 +14,12 @@ import pytest
 from pydicom.uid import JPEG2000Lossless, JPEGLSLossless
 
 from medvlm.archive.audit import Audit
+from medvlm.archive.destinations import destination
 from medvlm.archive.inbox import Inbox
 from medvlm.archive.ledger import Ledger
 from medvlm.archive.listen import Door, Listener
 from medvlm.archive.orthanc import Orthanc, Poller
-from medvlm.archive.send import Sender, destination
+from medvlm.archive.send import Sender
 from medvlm.archive.watch import Reporter, Watch
 from medvlm.archive.web import Site
 from medvlm.predictor import Predictor

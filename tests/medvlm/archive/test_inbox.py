@@ -107,6 +107,25 @@ def test_what_a_killed_process_left_is_taken_up_and_its_half_files_go(
     assert not list(study.glob(".*"))
 
 
+def test_what_was_reported_before_a_restart_is_not_reported_again_unless_it_grows(
+    inbox: Inbox, clock: Clock, instance: Make
+) -> None:
+    inbox.put(*instance())
+    clock.now = 10
+    inbox.done(inbox.due()[0])
+    later = Inbox(inbox.folder, quiet=10, hold=100, clock=clock, reserve=0)
+    clock.now = 100
+    assert (later.due(), later.empty) == ([], True)
+    later.put(*instance(number=2))
+    clock.now = 111
+    (grown,) = later.due()
+    assert len(grown.names) == 2
+    later.done(grown)
+    clock.now = 300
+    assert later.due() == []
+    assert list(later.folder.iterdir()) == []
+
+
 def test_a_full_disk_is_said_before_it_is_full(inbox: Inbox, instance: Make, monkeypatch: pytest.MonkeyPatch) -> None:
     inbox.reserve = 1000
     monkeypatch.setattr(shutil, "disk_usage", lambda _: SimpleNamespace(free=1001))

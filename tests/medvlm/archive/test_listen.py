@@ -203,6 +203,14 @@ def test_our_own_reports_are_taken_and_dropped(site: Site, draw: Make) -> None:
     assert len(site.files()) == 1
 
 
+def test_only_so_many_send_at_a_time(tmp_path: Path) -> None:
+    site = Site(tmp_path, associations=1)
+    first = site.call()
+    assert site.call().is_rejected
+    first.release()
+    site.listener.stop(0.1)
+
+
 def test_nagle_is_off(site: Site) -> None:
     link = site.call()
     (accepted,) = site.listener._counts

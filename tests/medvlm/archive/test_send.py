@@ -16,9 +16,10 @@ from pydicom.uid import UID, ExplicitVRLittleEndian
 from pynetdicom import AE, evt
 
 from medvlm.archive.audit import Audit
+from medvlm.archive.destinations import destination
 from medvlm.archive.instance import Instance
 from medvlm.archive.ledger import Ledger
-from medvlm.archive.send import Sender, Sent, destination
+from medvlm.archive.send import Sender, Sent
 from medvlm.archive.web import ArchiveAway, ArchiveError, Site, refusal
 
 BASIC_TEXT = "1.2.840.10008.5.1.4.1.1.88.11"

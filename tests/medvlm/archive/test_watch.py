@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 import json
 import os
 import signal
@@ -22,8 +23,9 @@ from pynetdicom import AE, evt
 
 from medvlm.archive.audit import Audit
 from medvlm.archive.inbox import Inbox, Waiting
+from medvlm.archive.instance import read_instance
 from medvlm.archive.orthanc import Poller
-from medvlm.archive.watch import Watch
+from medvlm.archive.watch import Reporter, Watch
 from medvlm.archive.watch_command import main
 from medvlm.archive.web import ArchiveAway, ArchiveError
 from medvlm.study import ImageError
@@ -117,6 +119,21 @@ def test_what_is_no_archive_ends_the_watch_at_once_and_later_does_not(tmp_path: 
     loop.watch._poller = cast("Poller", source)
     with pytest.raises(ArchiveError):
         loop.watch.run()
+
+
+@pytest.mark.parametrize("cut", [6000, 1000])
+def test_an_instance_whose_pixels_are_cut_off_fails_with_a_reason(
+    cut: int, reader: Any, draw: Make, tmp_path: Path
+) -> None:
+    data = draw()
+    inbox = Inbox(tmp_path / "in", quiet=0, reserve=0)
+    inbox.put(read_instance(data[:-cut]), data[:-cut])
+    (waiting,) = inbox.due()
+    reporter = Reporter(reader, tmp_path / "out", ("sr",), None, Audit(tmp_path / "audit", tmp_path / "key"))
+    assert reporter.report(waiting) == "failed; studies.csv in its folder says why"
+    (row,) = csv.DictReader((tmp_path / "out" / waiting.study / "studies.csv").open())
+    assert row["reason"]
+    assert "Quux" not in str(row)
 
 
 @pytest.fixture
