@@ -14,7 +14,6 @@ from medvlm.reporting.chunks import Chunk
 from medvlm.reporting.content import make_report, run_key
 from medvlm.reporting.find import Study, place_of
 from medvlm.reporting.material import gather
-from medvlm.reporting.questions import samples_for
 from medvlm.reporting.reader import Ready, read_study, without_paths
 from medvlm.reporting.records import Row
 from medvlm.reporting.started import started
@@ -100,7 +99,7 @@ class Worker:
         found = [future.result() for future in futures]
         ready = [one for one in found if isinstance(one, Ready)]
         rows = [one for one in found if isinstance(one, Row)]
-        asks = [((one.shown,), samples_for((one.shown,))) for one in ready]
+        asks = [one.ask for one in ready]
         answers = self.predictor.answer(asks, max_new_tokens=self.job.max_new_tokens) if asks else []
         for one, said in zip(ready, answers, strict=True):
             if one.study.id in chunk.wanted:
