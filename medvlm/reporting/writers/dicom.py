@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import datetime
 from io import BytesIO
 from typing import TYPE_CHECKING, Any
@@ -16,6 +17,7 @@ MANUFACTURER = "medvlm"
 WARNING = "NOT FOR CLINICAL USE"
 SERIES_NUMBERS = {"sr": 9901, "tid1500": 9902, "encapsulated": 9903, "capture": 9904, "seg": 9905}
 """Series numbers (0020,0011) of our objects, far from those of a scanner."""
+_SHORT_TEXT = 1024  # characters of VR ST (PS3.5 6.2)
 _CLOCK = ("DateOfSecondaryCapture", "TimeOfSecondaryCapture")
 
 
@@ -73,10 +75,40 @@ def finish(data: Dataset, report: StudyReport, description: str) -> bytes:
     data.SeriesDescription = f"AI {description}: {WARNING}"
     data.ManufacturerModelName = report.origin.model[:64]
     data.SoftwareVersions = [f"medvlm {report.origin.version}"[:64], report.origin.weights[:64]]
+    _say_whence(data, report)
     _in_utf8(data)
     buffer = BytesIO()
     data.save_as(buffer, enforce_file_format=True)
     return buffer.getvalue()
+
+
+def _say_whence(data: Dataset, report: StudyReport) -> None:
+    """What made the object, as contributing equipment (0018,A001): objects without text have no other place for it."""
+    from pydicom import Dataset
+
+    purpose, item = Dataset(), Dataset()
+    purpose.CodeValue, purpose.CodingSchemeDesignator, purpose.CodeMeaning = "109102", "DCM", "Processing Equipment"
+    item.PurposeOfReferenceCodeSequence = [purpose]
+    item.Manufacturer, item.ManufacturerModelName = MANUFACTURER, report.origin.model[:64]
+    item.SoftwareVersions = f"medvlm {report.origin.version}"[:64]
+    item.ContributionDescription = f"{WARNING}; {'; '.join(lines_of(report))}"[:_SHORT_TEXT]
+    data.ContributingEquipmentSequence = [*data.get("ContributingEquipmentSequence", []), item]
+
+
+def references(headers: Sequence[Dataset]) -> list[Dataset]:
+    """Items that refer to the files that were shown.
+
+    Args:
+        headers: Of these files.
+    """
+    from pydicom import Dataset
+
+    items = []
+    for header in headers:
+        item = Dataset()
+        item.ReferencedSOPClassUID, item.ReferencedSOPInstanceUID = header.SOPClassUID, header.SOPInstanceUID
+        items.append(item)
+    return items
 
 
 def _in_utf8(data: Dataset) -> None:
@@ -102,6 +134,7 @@ def lines_of(report: StudyReport) -> list[str]:
     origin = report.origin
     decoding = ", ".join(f"{name}={value}" for name, value in sorted(origin.decoding.items()))
     return [
+        f"model {origin.model}, medvlm {origin.version}",
         f"weights sha256:{origin.weights}",
         f"prompt {origin.prompt}",
         f"decoding {decoding}",

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from medvlm.reporting.headers import TYPE_2
 from medvlm.reporting.report import StudyReport
-from medvlm.reporting.writers.dicom import MANUFACTURER, finish, identity
+from medvlm.reporting.writers.dicom import MANUFACTURER, finish, identity, references
 from medvlm.reporting.writers.page import write_pdf
 
 if TYPE_CHECKING:
@@ -55,7 +55,7 @@ def write_encapsulated(report: StudyReport, material: Material) -> bytes:
     pdf = write_pdf(report, material)
     data.EncapsulatedDocument = pdf + b"\0" * (len(pdf) % 2)
     data.EncapsulatedDocumentLength = len(pdf)
-    data.SourceInstanceSequence = [_reference(header) for header in material.headers]
+    data.SourceInstanceSequence = references(material.headers)
     return finish(data, report, "report (PDF)")
 
 
@@ -74,11 +74,3 @@ def _title() -> Dataset:
     code = Dataset()
     code.CodeValue, code.CodingSchemeDesignator, code.CodeMeaning = "18748-4", "LN", "Diagnostic imaging report"
     return code
-
-
-def _reference(header: Dataset) -> Dataset:
-    from pydicom import Dataset
-
-    item = Dataset()
-    item.ReferencedSOPClassUID, item.ReferencedSOPInstanceUID = header.SOPClassUID, header.SOPInstanceUID
-    return item

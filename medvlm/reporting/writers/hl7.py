@@ -43,11 +43,17 @@ def write_hl7(report: StudyReport, material: Material) -> bytes:
     texts = [("", f"{WARNING}; {report.status}")]
     texts += [(name, report.sections[name]) for name in SECTIONS if report.sections.get(name)]
     texts += [("", f"No report was made: {report.abstained}")] if report.abstained else []
-    texts += [("", line) for line in lines_of(report)]
+    texts += [("", line) for line in [*lines_of(report), *_sources(report)]]
     for index, (section, text) in enumerate(texts, start=1):
         code = _CODES.get(section, f"{section or 'note'}^{(section or 'note').capitalize()}^99MEDVLM")
         segments.append(f"OBX|{index}|TX|{code}|{index}|{escape(text)}||||||P|||{time}")
     return ("\r".join(segments) + "\r").encode("utf-8", "backslashreplace")
+
+
+def _sources(report: StudyReport) -> list[str]:
+    """Study and instances that were shown, a line an image."""
+    named = [(image, " ".join(one.uid for one in image.instances) or "without UIDs") for image in report.images]
+    return [f"{image.role} study {image.study_uid or image.source}, instances {uids}" for image, uids in named]
 
 
 def escape(text: str) -> str:

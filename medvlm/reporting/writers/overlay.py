@@ -8,7 +8,7 @@ import numpy as np
 
 from medvlm.reporting.report import StudyReport
 from medvlm.reporting.writers import packages
-from medvlm.reporting.writers.dicom import WARNING, finish, identity
+from medvlm.reporting.writers.dicom import WARNING, finish, identity, references
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -96,6 +96,7 @@ def write_capture(report: StudyReport, material: Material) -> bytes | None:
         made.Laterality = ""  # type 2C: it must be there, and nobody here knows it
     if _orientation(key) is None:
         made.PatientOrientation = None  # type 2C likewise: a guessed side would be worse than none
+    made.SourceImageSequence = references(material.headers)
     made.BurnedInAnnotation = "YES"
     made.DerivationDescription = "Key image with findings of a machine drawn on it"
     return finish(made, report, "overlay")
