@@ -38,7 +38,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     )
     print(
         f"{summary.done} reported, {summary.kept} there already, {summary.skipped} skipped, {summary.failed} failed: "
-        f"{Path(arguments.out) / 'studies.csv'}"
+        f"{Path(arguments.out) / 'index.html'}"
     )
     return 1 if summary.failed else 0
 

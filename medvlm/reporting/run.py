@@ -23,6 +23,7 @@ from medvlm.reporting.pool import Lost, Pool
 from medvlm.reporting.progress import progress_bar
 from medvlm.reporting.records import Row, read_record, write_table
 from medvlm.reporting.started import started
+from medvlm.reporting.summary_page import write_summary
 from medvlm.reporting.worker import Job, Outcome, Worker
 from medvlm.reporting.writers import WRITERS, check_forms, no_objects
 from medvlm.study import Repair
@@ -71,7 +72,7 @@ def write_reports(
     part: tuple[int, int] = (1, 1),
     max_new_tokens: int | None = None,
 ) -> Summary:
-    """Report every study in a folder: one JSON each, and ``studies.csv`` of what was done, skipped and failed.
+    """Report every study in a folder: one JSON each, ``studies.csv`` of what was done, skipped and failed, a page of it.
 
     Run again, it does only what is missing: reports of the same study by the same model stay. Interrupted at any time,
     even killed, it loses at most the studies in hand, and what it writes then is what it would have written, byte for
@@ -111,6 +112,7 @@ def write_reports(
     driver = _Driver(job, "" if part == (1, 1) else f"-{part[0]}-of-{part[1]}", progress)
     driver.note_strays(strays if part[0] == 1 else ())
     driver.report(shard(found, *part), limit, batch, model, devices, engine or ("pool" if devices else "here"))
+    write_summary(folder, driver.part)
     return driver.summary()
 
 
