@@ -8,13 +8,14 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict
 from typing import Literal
 
-from medvlm.answer import Answer, Provenance
+from medvlm.answer import Answer, Box, Provenance
 from medvlm.identity import DISCLAIMER
 from medvlm.predictor import Predictor
-from medvlm.reporting.findings import merge, said_of
-from medvlm.reporting.questions import CHANGE, CHANGES, PRESENCE, REPORT, earlier, sections
+from medvlm.reporting.findings import merge, named_beside, said_of
+from medvlm.reporting.questions import BOX, CHANGE, CHANGES, PRESENCE, REPORT, earlier, finding_of, sections
 from medvlm.reporting.reader import Compared, Ready
 from medvlm.reporting.report import SCHEMA, Finding, Instance, Origin, Presence, Sentence, Skipped, StudyReport, Used
+from medvlm.reporting.templates import template_of
 from medvlm.sentences import split_sentences
 from medvlm.study import Repair
 
@@ -45,6 +46,7 @@ def run_key(
         PRESENCE,
         CHANGE,
         CHANGES,
+        BOX if "box" in predictor.identity.kinds else None,
         repair,
         max_new_tokens,
         min_confidence,
@@ -68,9 +70,9 @@ def make_report(
             before the model is asked, and nothing of it belongs into an archive.
     """
     report = answers[0]
-    presence, changes = ([one for one in answers if one.kind == kind] for kind in ("closed", "choice"))
+    presence, places, changes = (_by_finding(answers, kind) for kind in ("closed", "box", "choice"))
     priors = ready.priors if len(report.provenance.images) > 1 else ()  # what was shown is what the answer says
-    found = [_finding(name, answer) for name, answer in zip(PRESENCE, presence, strict=True)]
+    found = [_finding(name, answer, places.get(name)) for name, answer in presence.items()]
     changed = dict(_changed(found, changes))
     texts = {"technique": technique(ready), "comparison": " ".join([comparison(priors), *changed])} | dict(
         zip(("findings", "impression"), sections(report.text), strict=True)
@@ -78,6 +80,7 @@ def make_report(
     if abstained := _doubt(report, min_confidence):
         texts, found = {"technique": technique(ready), "comparison": comparison(priors)}, []
     sentences = tuple(_sentences(texts, report, changed))
+    named = () if abstained else named_beside(presence, sentences)
     return StudyReport(
         study=ready.study.id,
         run=key,
@@ -85,7 +88,7 @@ def make_report(
         created=created,
         sections={name: text for name, text in texts.items() if text},
         sentences=sentences,
-        findings=tuple(merge(one, said_of(one.name, sentences)) for one in found),
+        findings=(*(merge(one, said_of(one.name, sentences)) for one in found), *named),
         images=tuple(_used(ready, priors, report.provenance)),
         origin=_origin(report.provenance),
         skipped=tuple(Skipped(what, reason) for what, reason in ready.skipped),
@@ -112,10 +115,16 @@ def comparison(priors: Sequence[Compared]) -> str:
     return f"Compared with {' and '.join(earlier(one.days) for one in priors)}." if priors else NO_PRIOR
 
 
-def _changed(found: Sequence[Finding], changes: Sequence[Answer]) -> Iterator[tuple[str, float]]:
+def _by_finding(answers: Sequence[Answer], kind: str) -> dict[str, Answer]:
+    """Answers of one form by the finding they are about; they may be none."""
+    return {finding_of(one.question): one for one in answers if one.kind == kind}
+
+
+def _changed(found: Sequence[Finding], changes: Mapping[str, Answer]) -> Iterator[tuple[str, float]]:
     """A sentence for each finding that is there, or is there no more, with the probability of its answer."""
-    for finding, change in zip(found, changes, strict=False):  # none without priors
-        if change.option and (finding.presence == "present" or change.option == "resolved"):
+    for finding in found:
+        change = changes.get(finding.name)
+        if change and change.option and (finding.presence == "present" or change.option == "resolved"):
             yield f"{finding.name.capitalize()}: {change.option}.", change.confidence
 
 
@@ -126,8 +135,9 @@ def technique(ready: Ready) -> str:
         ready: What was shown.
     """
     what = ready.chosen.name if ready.study.kind == "dicom" else f"{ready.study.kind} without a DICOM header"
+    title = template_of(ready.chosen).title
     notes = "".join(f" {note[0].upper()}{note[1:]}." for note in ready.shown.notes)
-    return f"{what[0].upper()}{what[1:]}.{notes}"
+    return f"{title}. {what[0].upper()}{what[1:]}.{notes}".removeprefix(". ")
 
 
 def _sentences(texts: Mapping[str, str], report: Answer, changed: Mapping[str, float]) -> Iterator[Sentence]:
@@ -141,14 +151,23 @@ def _sentences(texts: Mapping[str, str], report: Answer, changed: Mapping[str, f
             yield Sentence(section, part, None if confidence is None else round(confidence, 4))
 
 
-def _finding(name: str, answer: Answer) -> Finding:
+def _finding(name: str, answer: Answer, place: Answer | None) -> Finding:
+    presence = _PRESENCE.get(answer.parsed, "unread")
+    boxes = place.boxes if place and presence == "present" else ()  # models put a box where nothing is, too
     return Finding(
         name=name,
-        presence=_PRESENCE.get(answer.parsed, "unread"),
+        presence=presence,
         certainty=round(answer.confidence, 4),
+        box=_box(boxes[0]) if boxes else None,
         question=answer.question,
         answer=answer.text,
     )
+
+
+def _box(edges: Box) -> Box | None:
+    """A box as reports hold it; None for one without an area inside the image."""
+    x0, y0, x1, y1 = (round(min(max(edge, 0.0), 1.0), 4) for edge in edges)
+    return (x0, y0, x1, y1) if x0 < x1 and y0 < y1 else None
 
 
 def _used(ready: Ready, priors: Sequence[Compared], origin: Provenance) -> Iterator[Used]:

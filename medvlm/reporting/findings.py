@@ -7,10 +7,10 @@ finding. Where question and text contradict each other the item says so: a reade
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 
-from medvlm.evaluation.labeler import label_report, mentions
+from medvlm.evaluation.labeler import FINDINGS, label_report, mentions
 from medvlm.reporting.report import Finding, Presence, Sentence, Side
 
 LABELS: Mapping[str, str] = {
@@ -53,9 +53,34 @@ def said_of(name: str, sentences: Sequence[Sentence]) -> Said | None:
         >>> said_of("nodule", [Sentence("findings", "8 mm right upper lobe nodule, left lung clear.")])
         Said(presence='present', sentence=0, side='right', size='', size_mm=8.0)
     """
+    return _strongest(LABELS[name], sentences)
+
+
+def _strongest(label: str, sentences: Sequence[Sentence]) -> Said | None:
     rank = {"absent": 0, "uncertain": 1, "present": 2}
-    found = [said for index, one in enumerate(sentences) for said in _in_sentence(LABELS[name], one, index)]
+    found = [said for index, one in enumerate(sentences) for said in _in_sentence(label, one, index)]
     return max(found, key=lambda said: (rank[said.presence], -said.sentence), default=None)
+
+
+def named_beside(asked: Iterable[str], sentences: Sequence[Sentence]) -> Iterator[Finding]:
+    """Findings that the text states or suspects and that nobody asked for, by the labeler's names.
+
+    Their certainty is the confidence of the sentence that names them.
+
+    Args:
+        asked: Keys of `LABELS` that were asked for.
+        sentences: Those of the report.
+
+    Examples:
+        >>> [one.name for one in named_beside((), [Sentence("findings", "Rib fracture. No edema.")])]
+        ['fracture']
+    """
+    known = {LABELS[name] for name in asked}
+    for label in FINDINGS:
+        said = None if label in known else _strongest(label, sentences)
+        if said is not None and said.presence != "absent":
+            sure = sentences[said.sentence].confidence or 0.0
+            yield replace(merge(Finding(label.lower(), said.presence, sure), said), agrees=None)
 
 
 def _in_sentence(label: str, sentence: Sentence, index: int) -> Iterator[Said]:

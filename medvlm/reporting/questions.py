@@ -17,17 +17,28 @@ PRESENCE = {finding: f"Is there any {finding}?" for finding in FINDINGS}
 CHANGES = ("increased", "decreased", "unchanged", "resolved", "new")
 """What can have happened to a finding since an earlier study, in the words of the training questions."""
 CHANGE = {finding: f"How has the {finding} changed?" for finding in FINDINGS}
+BOX = {finding: f"Give the box of the {finding}." for finding in FINDINGS}
+"""Asked of models that were trained to give boxes, in the words of the training questions."""
 
 _HEADING = re.compile(r"\b(FINDINGS|IMPRESSION|CONCLUSION)\s*:\s*", re.IGNORECASE)
 
 
-def samples_for(shown: Sequence[Shown], *, history: str = "", days: Sequence[int | None] = ()) -> list[Sample]:
-    """The questions about one study: the report, whether each finding is there, and with priors how each has changed.
+def samples_for(
+    shown: Sequence[Shown],
+    *,
+    history: str = "",
+    days: Sequence[int | None] = (),
+    findings: Sequence[str] = FINDINGS,
+    boxes: bool = False,
+) -> list[Sample]:
+    """The questions about one study: the report, whether each finding is there, where, and with priors how it changed.
 
     Args:
         shown: Its images: priors first, the study itself last.
         history: Why the patient was sent; it is told where the report is asked for.
         days: For each prior how long before the study it was made.
+        findings: Which are asked for.
+        boxes: Whether each is asked for its box.
     """
     order = [told(days)] if days else []
     story = [f"Clinical history: {history}"] if history else []
@@ -36,8 +47,23 @@ def samples_for(shown: Sequence[Shown], *, history: str = "", days: Sequence[int
         return make_sample(shown, "\n".join([*order, *first, question]), **form)
 
     report = ask(REPORT, *story, kind="report")
-    present = [ask(question, kind="closed") for question in PRESENCE.values()]
-    return [report, *present, *(ask(one, options=CHANGES) for one in CHANGE.values() if days)]
+    present = [ask(PRESENCE[one], kind="closed") for one in findings]
+    places = [ask(BOX[one], kind="box") for one in findings if boxes]
+    return [report, *present, *places, *(ask(CHANGE[one], options=CHANGES) for one in findings if days)]
+
+
+def finding_of(question: str) -> str:
+    """Which finding a question was about.
+
+    Args:
+        question: As `samples_for` made it.
+
+    Examples:
+        >>> finding_of("Is there any nodule?"), finding_of("Describe the findings.")
+        ('nodule', '')
+    """
+    last = question.rpartition("\n")[2]
+    return next((one for one in FINDINGS if last in (PRESENCE[one], BOX[one], CHANGE[one])), "")
 
 
 def told(days: Sequence[int | None]) -> str:

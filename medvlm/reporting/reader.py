@@ -14,6 +14,7 @@ from medvlm.reporting.priors import family
 from medvlm.reporting.questions import samples_for
 from medvlm.reporting.records import Row
 from medvlm.reporting.studies import Prior, Study
+from medvlm.reporting.templates import template_of
 from medvlm.study import MedvlmError, RecipeMismatch, Repair, Sample
 
 
@@ -37,6 +38,7 @@ class Ready:
         shown: The same, as the model sees it.
         skipped: What is not shown, and why.
         priors: What it is compared with, the oldest first.
+        boxes: Whether the model is asked for boxes.
     """
 
     study: Study
@@ -44,12 +46,14 @@ class Ready:
     shown: Shown
     skipped: tuple[tuple[str, str], ...]
     priors: tuple[Compared, ...] = ()
+    boxes: bool = False
 
     @property
     def ask(self) -> tuple[tuple[Shown, ...], list[Sample]]:
         """What `Predictor.answer` takes: priors first and the study last, and all that is asked in one read."""
         images = (*(prior.shown for prior in self.priors), self.shown)
-        return images, samples_for(images, history=self.study.history, days=[prior.days for prior in self.priors])
+        days, findings = [prior.days for prior in self.priors], template_of(self.chosen).findings
+        return images, samples_for(images, history=self.study.history, days=days, findings=findings, boxes=self.boxes)
 
 
 def read_study(study: Study, predictor: Predictor, row: Row, *, repair: Repair) -> Ready | Row:
@@ -76,7 +80,17 @@ def read_study(study: Study, predictor: Predictor, row: Row, *, repair: Repair) 
     compared = [_compare(prior, found.chosen, predictor, repair) for prior in study.priors]
     unshown = tuple(("prior", one) for one in compared if isinstance(one, str))
     priors = tuple(one for one in compared if isinstance(one, Compared))
-    return Ready(study, found.chosen, shown, (*found.skipped, *unshown), priors)
+    return Ready(study, found.chosen, shown, (*found.skipped, *unshown), priors, _boxes(shown, predictor))
+
+
+def _boxes(shown: Shown, predictor: Predictor) -> bool:
+    """Whether shares of what the model sees are shares of the image, and it was trained to give them.
+
+    A box in a volume would be of no one slice; padded and cropped images have other shares than the file.
+    """
+    recipes = predictor.processor.image_processor.intensity_recipes
+    whole = any(recipe.name == shown.recipe and recipe.resize == "squash" for recipe in recipes)
+    return "box" in predictor.identity.kinds and shown.pixels.ndim == 3 and whole
 
 
 def _compare(prior: Prior, current: Candidate, predictor: Predictor, repair: Repair) -> Compared | str:

@@ -57,6 +57,27 @@ def model_card(recipe: Recipe, summary: Mapping[str, Mapping[str, Any]] | None =
     return f"---\n{yaml.safe_dump(front, sort_keys=False)}---\n\n# {recipe.name}\n\n{recipe.purpose}\n\n{body}\n"
 
 
+def trained_kinds(recipe: Recipe) -> list[str]:
+    """Forms of answer that a recipe trains, by name; reports ask a model only for what it was trained to give.
+
+    Args:
+        recipe: The whole recipe.
+
+    Examples:
+        >>> stage = {"name": "a", "objective": "sft", "kinds": ["closed", "box"]}
+        >>> data = {"set": "vqa_rad", "root": "unused"}
+        >>> trained_kinds(Recipe.model_validate({"name": "r", "purpose": "", "data": data, "stages": [stage]}))
+        ['closed']
+    """
+    offered = {kind for name in recipe.data.sets if name in SETS for kind in SETS[name].kinds}
+    found: set[str] = set()
+    for stage in recipe.stages:
+        if not isinstance(stage, ContrastiveStage):
+            loaded = {**recipe.data.options, **stage.options}.get("kinds") or offered
+            found |= offered & set(loaded) & set(stage.kinds or offered)
+    return sorted(found)
+
+
 def base_weights(settings: ModelSettings) -> dict[str, str]:
     """Name of the pretrained weights of each part; nothing for a part that starts from random numbers.
 

@@ -133,3 +133,55 @@ def test_a_study_that_the_model_does_not_take_is_a_skipped_row(
     row = read(pair, predictor)
     assert isinstance(row, Row)
     assert (row.status, "the model takes the body parts FOOT; this is CHEST" in row.reason) == ("skipped", True)
+
+
+def boxed(predictor: Predictor, pair: Path, monkeypatch: pytest.MonkeyPatch) -> tuple[Ready, list[Any]]:
+    monkeypatch.setattr(predictor, "identity", replace(predictor.identity, kinds=("box", "report")))
+    ready = read(pair, predictor, "1.2.1")
+    assert isinstance(ready, Ready)
+    (answers,) = predictor.answer([ready.ask])
+    return ready, answers
+
+
+def test_a_model_that_was_trained_to_is_asked_for_boxes(
+    predictor: Predictor, pair: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ready, answers = boxed(predictor, pair, monkeypatch)
+    assert next(sample.question for sample in ready.ask[1] if sample.kind == "box") == "Give the box of the effusion."
+    boxes = [((0.1, 0.2, 0.3, 0.4),), (), ((0.5, 0.5, 0.5, 0.9),), ((-0.5, 0.0, 0.5, 2.0),), ((0.1, 0.2, 0.3, 0.4),)]
+    places = [replace(one, boxes=box) for one, box in zip(answers[6:], boxes, strict=True)]
+    there = [replace(one, parsed="no" if place == 4 else "yes") for place, one in enumerate(answers[1:6])]
+    report = make_report(ready, [answers[0], *there, *places], "key", "")
+    assert [one.box for one in report.findings[:5]] == [
+        (0.1, 0.2, 0.3, 0.4),
+        None,  # unreadable
+        None,  # without an area
+        (0.0, 0.0, 0.5, 1.0),  # beyond the image
+        None,  # of a finding that is not there
+    ]
+
+
+def test_padded_images_and_volumes_are_not_asked_for_boxes(
+    predictor: Predictor, pair: Path, write_slices: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write_slices(pair / "ct", [0, 5, 10, 15], study="1.2.20")
+    monkeypatch.setattr(predictor, "identity", replace(predictor.identity, kinds=("box",)))
+    volume = read(pair, predictor, "1.2.20")
+    images = predictor.processor.image_processor
+    recipes = [recipe.model_copy(update={"resize": "pad"}) for recipe in images.intensity_recipes]
+    monkeypatch.setattr(type(images), "intensity_recipes", property(lambda self: recipes))
+    padded = read(pair, predictor, "1.2.1")
+    assert isinstance(volume, Ready)
+    assert isinstance(padded, Ready)
+    assert (volume.boxes, padded.boxes) == (False, False)
+
+
+def test_a_foot_is_reported_without_questions_about_lungs(
+    predictor: Predictor, write_dicom: Any, tmp_path: Path
+) -> None:
+    write_dicom(tmp_path / "foot.dcm", "1.2.9", BodyPartExamined="FOOT")
+    ready = read(tmp_path, predictor)
+    assert isinstance(ready, Ready)
+    assert [sample.kind for sample in ready.ask[1]] == ["report"]
+    report = reported(ready, predictor)
+    assert report.sections["technique"].startswith("Foot radiograph. Series 1")

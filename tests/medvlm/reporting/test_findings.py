@@ -6,7 +6,7 @@ import pytest
 
 from medvlm.datamodules.phantoms.findings import sample_patients
 from medvlm.datamodules.phantoms.report import FAITHFUL, write_report
-from medvlm.reporting.findings import LABELS, Said, merge, said_of
+from medvlm.reporting.findings import LABELS, Said, merge, named_beside, said_of
 from medvlm.reporting.questions import PRESENCE, sections
 from medvlm.reporting.report import Finding, Sentence
 from medvlm.sentences import split_sentences
@@ -75,3 +75,17 @@ def test_every_side_and_size_of_plain_phantom_reports_is_read() -> None:
 
 def test_every_finding_that_is_asked_for_has_a_label() -> None:
     assert LABELS.keys() == PRESENCE.keys()
+
+
+def test_findings_that_nobody_asked_for_are_items_too() -> None:
+    sentences = [
+        Sentence("findings", "Small left effusion and a displaced right rib fracture.", 0.75),
+        Sentence("findings", "No edema. Possible atelectasis.", 0.5),
+        Sentence("comparison", "Pneumonia.", 0.9),
+    ]
+    items = {one.name: one for one in named_beside(["effusion"], sentences)}
+    assert set(items) == {"fracture", "atelectasis"}
+    assert (items["fracture"].presence, items["fracture"].certainty) == ("present", 0.75)
+    assert items["atelectasis"].presence == "uncertain"
+    assert [one.agrees for one in items.values()] == [None, None]
+    assert "pleural effusion" in {one.name for one in named_beside([], sentences)}
