@@ -15,6 +15,21 @@ from typing import Any
 from medvlm.study import WeightsError
 
 _PART = {"THORAX": "CHEST", "LUNG": "CHEST", "LUNGS": "CHEST", "HEAD": "BRAIN", "SKULL": "BRAIN"}
+_PARTS = frozenset((
+    "ABDOMEN", "ABDOMENPELVIS", "ADRENAL", "ANKLE", "AORTA", "ARM", "AXILLA", "BACK", "BLADDER", "BRAIN",
+    "BREAST", "CALCANEUS", "CALF", "CAROTID", "CEREBELLUM", "CERVIX", "CHEEK", "CHEST", "CHESTABDOMEN",
+    "CHESTABDPELVIS", "CIRCLEOFWILLIS", "CLAVICLE", "COCCYX", "COLON", "CORNEA", "CORONARYARTERY", "CSPINE",
+    "CTSPINE", "DUODENUM", "EAR", "ELBOW", "ESOPHAGUS", "EXTREMITY", "EYE", "EYELID", "FACE", "FEMUR", "FINGER",
+    "FOOT", "FOREARM", "GALLBLADDER", "HAND", "HEAD", "HEADNECK", "HEART", "HIP", "HUMERUS", "IAC", "ILEUM",
+    "ILIUM", "JAW", "JEJUNUM", "KIDNEY", "KNEE", "LARYNX", "LEG", "LIVER", "LSPINE", "LSSPINE", "LUNG", "LUNGS",
+    "MANDIBLE", "MAXILLA", "MEDIASTINUM", "MOUTH", "NECK", "NECKCHEST", "NECKCHESTABDOMEN", "NECKCHESTABDPELV",
+    "NOSE", "ORBIT", "OVARY", "PANCREAS", "PAROTID", "PATELLA", "PELVIS", "PELVISLOWEXTREMT", "PENIS",
+    "PHARYNX", "PROSTATE", "RADIUS", "RECTUM", "RIB", "SACRUM", "SCALP", "SCAPULA", "SCLERA", "SCROTUM",
+    "SHOULDER", "SI", "SINUS", "SKULL", "SPINE", "SPLEEN", "SSPINE", "STERNUM", "STOMACH", "TESTIS", "THIGH",
+    "THORAX", "THUMB", "THYMUS", "THYROID", "TIBIA", "TMJ", "TOE", "TONGUE", "TRACHEA", "TSPINE", "ULNA",
+    "URETER", "URETHRA", "UTERUS", "VAGINA", "VULVA", "WHOLEBODY", "WRIST", "ZYGOMA",
+))  # fmt: skip
+"""Defined terms of BodyPartExamined (PS3.16 annex L), and THORAX and LUNGS, which are often found."""
 _CODE = re.compile(r"[A-Z0-9_ ]{1,16}")
 
 
@@ -50,7 +65,7 @@ class Accepts:
         if slices is None and view and self.views and view not in self.views:
             return f"the model takes views {', '.join(self.views)}; this is {view}"
         if part and self.body_parts and body_part(part) not in map(body_part, self.body_parts):
-            return f"the model takes the body parts {', '.join(self.body_parts)}; this is {part}"
+            return f"the model takes the body parts {', '.join(self.body_parts)}; this is {spoken_part(part)}"
         if 0 < min(size) < self.min_pixels:
             return f"{size[0]} x {size[1]} pixels; the model takes sides of {self.min_pixels} or more"
         if slices is not None and slices < self.min_slices:
@@ -89,6 +104,19 @@ def body_part(name: str) -> str:
         'CHEST'
     """
     return _PART.get(name, name)
+
+
+def spoken_part(name: str) -> str:
+    """A part of the body as a text may name it: people type names into this attribute, so only defined terms are said.
+
+    Args:
+        name: As a header has it.
+
+    Examples:
+        >>> spoken_part("FOOT"), spoken_part("DOE JANE")
+        ('FOOT', 'another part')
+    """
+    return name if name in _PARTS else "another part"
 
 
 def accepts_of(card: Mapping[str, Any], place: str) -> Accepts:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from medvlm.accepts import body_part
+from medvlm.accepts import body_part, spoken_part
 from medvlm.reporting.questions import FINDINGS
 
 if TYPE_CHECKING:
@@ -44,8 +44,9 @@ def template_of(chosen: Candidate) -> Template:
     first = chosen.entries[0]
     part = body_part(first.body_part)
     what = _FAMILY.get(first.modality, "")
-    title = f"{part.lower()} {what}".capitalize() if part and what in ("radiograph", "mammogram") else ""
+    said = spoken_part(part).lower() if part else ""
+    title = f"{said} {what}".capitalize() if part and what in ("radiograph", "mammogram") else ""
     if part and what and not title:
-        title = f"{what} of the {part.lower()}"
+        title = f"{what} of {'' if said == 'another part' else 'the '}{said}"
     asked = first.modality in _CHEST and part in ("CHEST", "")
     return Template(title, FINDINGS if asked else ())

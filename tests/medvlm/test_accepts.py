@@ -64,3 +64,8 @@ def test_a_single_file_is_checked_too(model_folder: Path) -> None:
     predictor.identity = replace(predictor.identity, accepts=Accepts(min_pixels=512))
     with pytest.raises(RecipeMismatch, match="128 x 128 pixels"):
         predictor.predict(path, "Is there fluid?")
+
+
+def test_a_name_in_the_attribute_of_the_body_part_is_never_said() -> None:
+    reason = Accepts(body_parts=("CHEST",)).misfit(view="", part="DOE JANE", size=(0, 0), slices=None)
+    assert reason == "the model takes the body parts CHEST; this is another part"
