@@ -23,7 +23,7 @@ from pynetdicom import AE, evt
 
 from medvlm.archive.audit import Audit
 from medvlm.archive.inbox import Inbox, Waiting
-from medvlm.archive.instance import read_instance
+from medvlm.archive.instance import read_instance, signed_by_us
 from medvlm.archive.orthanc import Poller
 from medvlm.archive.watch import Reporter, Watch
 from medvlm.archive.watch_command import main
@@ -185,6 +185,7 @@ def test_the_command_reports_what_is_stored_and_ends(
     threading.Thread(target=store, args=(port, draw()), daemon=True).start()
     assert main([*words(port, tmp_path, model_folder, pacs[0]), "--once"]) == 0
     assert [one.StudyInstanceUID for one in pacs[1]] == ["1.2.3"]
+    assert signed_by_us(pacs[1][0].Manufacturer, pacs[1][0].SeriesDescription)
     listening, told, end = capsys.readouterr().out.splitlines()
     assert listening == f"listening as MEDVLM on 127.0.0.1:{port}"
     assert told.endswith("(1 instances): reported; 1 object(s) sent")
