@@ -71,14 +71,13 @@ def make_report(
     """
     report = answers[0]
     presence, places, changes = (_by_finding(answers, kind) for kind in ("closed", "box", "choice"))
-    priors = ready.priors if len(report.provenance.images) > 1 else ()  # what was shown is what the answer says
     found = [_finding(name, answer, places.get(name)) for name, answer in presence.items()]
     changed = dict(_changed(found, changes))
-    texts = {"technique": technique(ready), "comparison": " ".join([comparison(priors), *changed])} | dict(
+    texts = {"technique": technique(ready), "comparison": " ".join([comparison(ready.priors), *changed])} | dict(
         zip(("findings", "impression"), sections(report.text), strict=True)
     )
     if abstained := _doubt(report, min_confidence):
-        texts, found = {"technique": technique(ready), "comparison": comparison(priors)}, []
+        texts, found = {"technique": technique(ready), "comparison": comparison(ready.priors)}, []
     sentences = tuple(_sentences(texts, report, changed))
     named = () if abstained else named_beside(presence, sentences)
     return StudyReport(
@@ -89,7 +88,7 @@ def make_report(
         sections={name: text for name, text in texts.items() if text},
         sentences=sentences,
         findings=(*(merge(one, said_of(one.name, sentences)) for one in found), *named),
-        images=tuple(_used(ready, priors, report.provenance)),
+        images=tuple(_used(ready, report.provenance)),
         origin=_origin(report.provenance),
         skipped=tuple(Skipped(what, reason) for what, reason in ready.skipped),
         abstained=abstained,
@@ -170,11 +169,11 @@ def _box(edges: Box) -> Box | None:
     return (x0, y0, x1, y1) if x0 < x1 and y0 < y1 else None
 
 
-def _used(ready: Ready, priors: Sequence[Compared], origin: Provenance) -> Iterator[Used]:
+def _used(ready: Ready, origin: Provenance) -> Iterator[Used]:
     """The study first, then its priors; the model was shown them the other way round."""
     *earlier_ones, last = origin.images
     yield _image(ready, last, "current")
-    for prior, image in zip(priors, earlier_ones, strict=True):
+    for prior, image in zip(ready.priors, earlier_ones, strict=True):
         yield _image(prior, image, "prior")
 
 
