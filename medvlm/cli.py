@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 import importlib
-import logging
 import os
 import sys
-import warnings
 from collections.abc import Sequence
 
-from medvlm.discreet import be_discreet, said
+from medvlm.discreet import be_discreet, quiet, said
 from medvlm.study import MedvlmError
 
 VERBS = {
@@ -78,9 +76,7 @@ def _usage() -> str:
 
 def _quiet() -> None:
     """Keep what libraries print about headers off the terminal: it may quote a patient's."""
-    warnings.filterwarnings("ignore", module=r"pydicom(\.|$)")
-    for name in ("pydicom", "nibabel.global", "PIL"):
-        logging.getLogger(name).setLevel(logging.CRITICAL)
+    quiet()
     os.environ.setdefault("TRANSFORMERS_VERBOSITY", "error")
     os.environ.setdefault("HF_HUB_DISABLE_PROGRESS_BARS", "1")
 

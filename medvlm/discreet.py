@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import sys
 import threading
+import warnings
 from types import TracebackType
 from typing import Self
 
@@ -50,11 +52,22 @@ def said(error: Exception) -> str:
 
 
 def be_discreet() -> None:
-    """Let this process and its threads say errors that nobody takes in brief, unless ``MEDVLM_DEBUG`` is set."""
+    """Let this process say nothing that a header holds, unless ``MEDVLM_DEBUG`` is set.
+
+    Errors that nobody takes are said in brief, in every thread; what packages warn of and log is left out.
+    """
+    quiet()
     if os.environ.get(DEBUG):
         return
     sys.excepthook = _say
     threading.excepthook = lambda given: _say(given.exc_type, given.exc_value, given.exc_traceback)
+
+
+def quiet() -> None:
+    """Keep what packages say of headers off the terminal: it may quote a patient's."""
+    warnings.filterwarnings("ignore", module=r"(pydicom|highdicom)(\.|$)")
+    for name in ("pydicom", "highdicom", "nibabel.global", "PIL"):
+        logging.getLogger(name).setLevel(logging.CRITICAL)
 
 
 def _say(kind: type[BaseException], error: BaseException | None, trace: TracebackType | None) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 from medvlm.options import add_repair
 
@@ -74,9 +75,20 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument(
         "--shard", type=_shard, default=(1, 1), metavar="I/N", help="the i-th of n parts of the studies, for job arrays"
     )
+    parser.add_argument("--schema", action=_Schema, nargs=0, help="print the JSON Schema of a report, and end")
     parser.add_argument("--paths", action="store_true", help="name files in studies.csv (paths may name patients)")
     parser.add_argument("--quiet", action="store_true", help="no progress bar")
     return parser
+
+
+class _Schema(argparse.Action):
+    """Prints the schema and ends, as ``--version`` does: neither studies nor a folder is needed."""
+
+    def __call__(self, parser: argparse.ArgumentParser, *_: Any) -> None:
+        from medvlm.reporting.schema import schema_text
+
+        print(schema_text(), end="")
+        parser.exit()
 
 
 def _devices(arguments: argparse.Namespace) -> Sequence[str]:

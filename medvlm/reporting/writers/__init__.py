@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -147,9 +148,10 @@ def save_report(folder: Path, report: StudyReport, material: Material, forms: Se
 
 
 def _made(name: str, report: StudyReport, material: Material) -> bytes | None:
-    """A form as bytes; packages quote the header in what they raise, which is left behind."""
+    """A form as bytes; packages quote the header in what they raise and warn of, which is left behind."""
     try:
-        return WRITERS[name].write(report, material)
+        with warnings.catch_warnings(action="ignore"):
+            return WRITERS[name].write(report, material)
     except MedvlmError:
         raise
     except (ArithmeticError, AttributeError, LookupError, NotImplementedError, TypeError, ValueError) as error:

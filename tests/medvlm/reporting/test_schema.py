@@ -10,6 +10,7 @@ from typing import Any
 import jsonschema
 import pytest
 
+from medvlm.reporting.command import main
 from medvlm.reporting.report import (
     SCHEMA,
     Finding,
@@ -55,6 +56,13 @@ def test_the_published_file_is_made_of_the_dataclasses() -> None:
     published = files("medvlm.reporting").joinpath("schema.json").read_text(encoding="utf-8")
     assert published == schema_text(), "write it again: medvlm report --schema > medvlm/reporting/schema.json"
     jsonschema.Draft202012Validator.check_schema(json.loads(published))
+
+
+def test_the_command_prints_it_without_any_study(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as end:
+        main(["--schema"])
+    assert end.value.code in (0, None)
+    assert capsys.readouterr().out == schema_text()
 
 
 def test_a_report_that_is_written_and_read_back_is_valid(values: dict[str, Any]) -> None:
