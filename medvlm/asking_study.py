@@ -68,3 +68,19 @@ def with_order(questions: Sequence[str], priors: int) -> list[str]:
     from medvlm.reporting.questions import told
 
     return [f"{told([None] * priors)}\n{one}" if priors and one.strip() else one for one in questions]
+
+
+def noted(shown: Sequence[Shown], priors: int, predictor: Predictor) -> tuple[Shown, ...]:
+    """The images, with a note where the model was not trained to compare them: who asks decides, and must know.
+
+    Args:
+        shown: Priors first.
+        priors: How many they are.
+        predictor: Its card says what it reads.
+    """
+    from medvlm.reporting.reader import UNREAD
+
+    if not priors or "priors" in predictor.identity.reads:
+        return tuple(shown)
+    first, *others = shown
+    return (replace(first, notes=(*first.notes, UNREAD.format("compare images"))), *others)

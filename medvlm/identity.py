@@ -17,6 +17,8 @@ CARD = "medvlm.json"
 """File beside the weights in which a training run says what the model is."""
 
 DISCLAIMER = "Research software: not for clinical use. A machine wrote this; no clinician has checked it."
+READS = ("priors", "history")
+"""What a model may understand beside the study itself."""
 PHANTOM_SETS = ("thorax", "tissue")
 """Sets whose patients are computed: what a model learned from them is not medicine."""
 
@@ -33,6 +35,8 @@ class Identity:
         warnings: What every reader of its answers must know.
         accepts: What it takes, beyond its intensity recipes.
         kinds: Forms of answer that it was trained on, as its card says; empty if it does not say.
+        reads: What it understands beside one study: ``priors``, ``history``. A model of a recipe reads what its card
+            says, and else nothing: shown what it never saw, it falls silent or says anything. Others read all.
     """
 
     name: str
@@ -42,6 +46,7 @@ class Identity:
     warnings: tuple[str, ...]
     accepts: Accepts = TAKES_ALL
     kinds: tuple[str, ...] = ()
+    reads: tuple[str, ...] = READS
 
 
 def identify(folder: Path, name: str = "") -> Identity:
@@ -72,6 +77,7 @@ def identify(folder: Path, name: str = "") -> Identity:
         warnings=(*warnings, note) if note else tuple(warnings),
         accepts=accepts_of(card, CARD),
         kinds=tuple(map(str, card.get("kinds", ()))),
+        reads=tuple(map(str, card.get("reads", () if "recipe" in card else READS))),
     )
 
 

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias, overload
 
 from medvlm.answer import Answer, Provenance, make_answer
 from medvlm.asking import Shown, make_sample, question_kind, token_limit
-from medvlm.asking_study import show_any, with_order
+from medvlm.asking_study import noted, show_any, with_order
 from medvlm.identity import Identity, identify
 from medvlm.study import AnswerKind, Image, ImageError, Repair, Sample, WeightsError
 
@@ -113,7 +113,8 @@ class Predictor:
         if not several:
             raise ImageError("There is no image in the list; give at least one.")
         texts = [question] if isinstance(question, str) else list(question)
-        shown = tuple(show_any(self, one, modality=modality, repair=repair) for one in [*earlier, *several])
+        read = [show_any(self, one, modality=modality, repair=repair) for one in [*earlier, *several]]
+        shown = noted(read, len(earlier), self)
         forms = [kind or ("choice" if options else question_kind(text)) for text in texts]
         asked = with_order(texts, len(earlier))
         samples = [

@@ -51,6 +51,7 @@ def run_key(
         max_new_tokens,
         min_confidence,
         asdict(predictor.identity.accepts),
+        predictor.identity.reads,
     ]
     return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()[:16]
 
@@ -73,11 +74,11 @@ def make_report(
     presence, places, changes = (_by_finding(answers, kind) for kind in ("closed", "box", "choice"))
     found = [_finding(name, answer, places.get(name)) for name, answer in presence.items()]
     changed = dict(_changed(found, changes))
-    texts = {"technique": technique(ready), "comparison": " ".join([comparison(ready.priors), *changed])} | dict(
+    texts = {"technique": technique(ready), "comparison": " ".join([comparison(ready), *changed])} | dict(
         zip(("findings", "impression"), sections(report.text), strict=True)
     )
     if abstained := _doubt(report, min_confidence):
-        texts, found = {"technique": technique(ready), "comparison": comparison(ready.priors)}, []
+        texts, found = {"technique": technique(ready), "comparison": comparison(ready)}, []
     sentences = tuple(_sentences(texts, report, changed))
     named = () if abstained else named_beside(presence, sentences)
     return StudyReport(
@@ -105,13 +106,18 @@ def _doubt(report: Answer, least: float) -> str:
     return f"the model's confidence in its text is {report.confidence:.2f}, below the {least:.2f} that was asked for"
 
 
-def comparison(priors: Sequence[Compared]) -> str:
+def comparison(ready: Ready) -> str:
     """With what the study is compared: days between, for dates are the patient's.
 
     Args:
-        priors: What was shown beside it.
+        ready: What was shown.
     """
-    return f"Compared with {' and '.join(earlier(one.days) for one in priors)}." if priors else NO_PRIOR
+    if ready.priors:
+        return f"Compared with {' and '.join(earlier(one.days) for one in ready.priors)}."
+    if not ready.study.priors:
+        return NO_PRIOR
+    found = " and ".join(earlier(one.days) for one in ready.study.priors)
+    return f"{found[0].upper()}{found[1:]}: not shown to the model."
 
 
 def _by_finding(answers: Sequence[Answer], kind: str) -> dict[str, Answer]:

@@ -17,6 +17,8 @@ from medvlm.reporting.studies import Prior, Study
 from medvlm.reporting.templates import template_of
 from medvlm.study import MedvlmError, RecipeMismatch, Repair, Sample
 
+UNREAD = "the model was not trained to {} (its card does not list it in reads)"
+
 
 @dataclass(frozen=True, slots=True)
 class Compared:
@@ -39,6 +41,7 @@ class Ready:
         skipped: What is not shown, and why.
         priors: What it is compared with, the oldest first.
         boxes: Whether the model is asked for boxes.
+        history: What the model is told of why the patient was sent; empty where it does not read that.
     """
 
     study: Study
@@ -47,13 +50,14 @@ class Ready:
     skipped: tuple[tuple[str, str], ...]
     priors: tuple[Compared, ...] = ()
     boxes: bool = False
+    history: str = ""
 
     @property
     def ask(self) -> tuple[tuple[Shown, ...], list[Sample]]:
         """What `Predictor.answer` takes: priors first and the study last, and all that is asked in one read."""
         images = (*(prior.shown for prior in self.priors), self.shown)
         days, findings = [prior.days for prior in self.priors], template_of(self.chosen).findings
-        return images, samples_for(images, history=self.study.history, days=days, findings=findings, boxes=self.boxes)
+        return images, samples_for(images, history=self.history, days=days, findings=findings, boxes=self.boxes)
 
 
 def read_study(study: Study, predictor: Predictor, row: Row, *, repair: Repair) -> Ready | Row:
@@ -78,9 +82,18 @@ def read_study(study: Study, predictor: Predictor, row: Row, *, repair: Repair) 
         status, reason = shown
         return replace(row, status=status, reason=reason)
     compared = [_compare(prior, found.chosen, predictor, repair) for prior in study.priors]
-    unshown = tuple(("prior", one) for one in compared if isinstance(one, str))
-    priors = tuple(one for one in compared if isinstance(one, Compared))
-    return Ready(study, found.chosen, shown, (*found.skipped, *unshown), priors, _boxes(shown, predictor))
+    unread = [("prior", one) for one in compared if isinstance(one, str)]
+    if study.history and "history" not in predictor.identity.reads:
+        unread.append(("clinical history", UNREAD.format("read one")))
+    return Ready(
+        study,
+        found.chosen,
+        shown,
+        (*found.skipped, *unread),
+        tuple(one for one in compared if isinstance(one, Compared)),
+        _boxes(shown, predictor),
+        study.history if "history" in predictor.identity.reads else "",
+    )
 
 
 def _boxes(shown: Shown, predictor: Predictor) -> bool:
@@ -95,6 +108,8 @@ def _boxes(shown: Shown, predictor: Predictor) -> bool:
 
 def _compare(prior: Prior, current: Candidate, predictor: Predictor, repair: Repair) -> Compared | str:
     """An earlier study as the model sees it, or why it is not shown: the report is written without it."""
+    if "priors" not in predictor.identity.reads:
+        return UNREAD.format("compare images")
     found = pick(prior.study, predictor.processor.image_processor.intensity_recipes, predictor.identity.accepts)
     if found.chosen is None:
         return _nothing(found)

@@ -78,6 +78,17 @@ def trained_kinds(recipe: Recipe) -> list[str]:
     return sorted(found)
 
 
+def trained_reads(recipe: Recipe) -> list[str]:
+    """What a recipe's samples show beside one study: earlier images (``compare``), clinical history (``context``).
+
+    Args:
+        recipe: The whole recipe.
+    """
+    options = [recipe.data.options, *(stage.options for stage in recipe.stages)]
+    asked = {"priors": "compare", "history": "context"}
+    return [name for name, option in asked.items() if any(one.get(option) for one in options)]
+
+
 def base_weights(settings: ModelSettings) -> dict[str, str]:
     """Name of the pretrained weights of each part; nothing for a part that starts from random numbers.
 

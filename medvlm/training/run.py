@@ -39,7 +39,7 @@ from medvlm.ranks import in_turn, is_first
 from medvlm.settings import DataSettings, Recipe
 from medvlm.stages import AnyStage, ContrastiveStage, GRPOStage, PreferenceStage, SFTStage, Stage
 from medvlm.training.build import Collate, build_model, data_root, set_texts, stage_data
-from medvlm.training.card import CARD_FILE, model_card, trained_kinds
+from medvlm.training.card import CARD_FILE, model_card, trained_kinds, trained_reads
 from medvlm.training.checkpoint import latest_checkpoint
 from medvlm.training.checks import check_protocols, check_reports, check_rewards, check_samples
 from medvlm.training.contrastive import Contrastive, ContrastiveOptions
@@ -196,6 +196,7 @@ def save_model(
         "reasoning": recipe.reasoning,
         "trained_on": "+".join(recipe.data.sets),
         "kinds": trained_kinds(recipe),
+        "reads": trained_reads(recipe),
         "note": recipe.note,
         "not_for_clinical_use": True,
     }

@@ -69,3 +69,20 @@ def test_a_single_file_is_checked_too(model_folder: Path) -> None:
 def test_a_name_in_the_attribute_of_the_body_part_is_never_said() -> None:
     reason = Accepts(body_parts=("CHEST",)).misfit(view="", part="DOE JANE", size=(0, 0), slices=None)
     assert reason == "the model takes the body parts CHEST; this is another part"
+
+
+@pytest.mark.parametrize(
+    ("card", "reads"),
+    [
+        ({}, ("priors", "history")),  # a model from elsewhere
+        ({"recipe": "small"}, ()),
+        ({"recipe": "small", "reads": ["priors"], "kinds": ["box"]}, ("priors",)),
+    ],
+)
+def test_a_model_of_a_recipe_reads_what_its_card_says(
+    model_folder: Path, tmp_path: Path, card: Any, reads: tuple[str, ...]
+) -> None:
+    shutil.copytree(model_folder, tmp_path / "model")
+    (tmp_path / "model" / "medvlm.json").write_text(json.dumps(card), encoding="utf-8")
+    found = identify(tmp_path / "model")
+    assert (found.reads, list(found.kinds)) == (reads, card.get("kinds", []))

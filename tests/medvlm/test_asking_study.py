@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -98,3 +99,13 @@ def test_two_studies_in_a_folder_are_refused(predictor: Predictor, radiographs: 
 def test_nothing_there_is_said(predictor: Predictor, tmp_path: Path) -> None:
     with pytest.raises((FileNotFoundError, ValueError)):
         show_any(predictor, tmp_path / "gone")
+
+
+def test_a_prior_that_the_model_was_not_trained_to_read_is_noted(
+    predictor: Predictor, radiographs: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    answer = predictor.predict(radiographs, "Is it larger?", prior=radiographs / "1.dcm", max_new_tokens=1)
+    assert "not trained" not in " ".join(answer.provenance.notes)
+    monkeypatch.setattr(predictor, "identity", replace(predictor.identity, reads=()))
+    answer = predictor.predict(radiographs, "Is it larger?", prior=radiographs / "1.dcm", max_new_tokens=1)
+    assert "not trained to compare images" in " ".join(answer.provenance.notes)

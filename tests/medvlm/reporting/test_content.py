@@ -64,7 +64,8 @@ def test_a_prior_that_cannot_be_read_is_named_and_the_report_written_without_it(
     whole = (pair / "old.dcm").read_bytes()
     (pair / "old.dcm").write_bytes(whole[:-100])
     report = reported(read(pair, predictor), predictor)
-    assert (len(report.images), report.sections["comparison"]) == (1, "None was given.")
+    assert len(report.images) == 1
+    assert report.sections["comparison"] == "The study of 9 days earlier: not shown to the model."
     ((what, reason),) = [(one.what, one.reason) for one in report.skipped]
     assert what == "prior"
     assert "truncated" in reason
@@ -185,3 +186,18 @@ def test_a_foot_is_reported_without_questions_about_lungs(
     assert [sample.kind for sample in ready.ask[1]] == ["report"]
     report = reported(ready, predictor)
     assert report.sections["technique"].startswith("Foot radiograph. Series 1")
+
+
+def test_a_model_that_was_not_trained_to_compare_is_shown_no_prior_and_told_no_history(
+    predictor: Predictor, pair: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(predictor, "identity", replace(predictor.identity, reads=()))
+    (pair / "list.csv").write_text("path,prior,history\nnew.dcm,old.dcm,Fever\n", encoding="utf-8")
+    ((study,), _) = find_studies([pair / "list.csv"])
+    ready = read_study(study, predictor, Row(study.id, ""), repair=False)
+    assert isinstance(ready, Ready)
+    assert ready.ask[1] == samples_for([ready.shown])
+    report = reported(ready, predictor)
+    assert report.sections["comparison"] == "The study of 9 days earlier: not shown to the model."
+    assert [one.what for one in report.skipped] == ["prior", "clinical history"]
+    assert "not trained to compare images" in report.skipped[0].reason

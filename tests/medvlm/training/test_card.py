@@ -9,7 +9,7 @@ import yaml
 from huggingface_hub import ModelCard
 
 from medvlm.settings import Recipe
-from medvlm.training.card import model_card
+from medvlm.training.card import model_card, trained_kinds, trained_reads
 
 SUMMARY: dict[str, dict[str, Any]] = {
     "sft": {"accuracy": 0.75, "low": 0.5, "high": 0.875, "n": 8, "seed": 3},
@@ -67,3 +67,12 @@ def test_scores_come_with_their_protocol() -> None:
     assert "| sft | 0.750 | 0.500 to 0.875 | 8 |" in text
     assert "| blind | 0.500 | - | 8 |" in text
     assert "| text |" not in text
+
+
+def test_what_a_recipe_trains_is_told_by_name() -> None:
+    plain = recipe()
+    assert trained_kinds(plain) == ["closed", "open"]
+    assert trained_reads(plain) == []
+    data = plain.data.model_copy(update={"options": {"compare": True, "context": ["indication"], "kinds": ["open"]}})
+    more = plain.model_copy(update={"data": data})
+    assert (trained_kinds(more), trained_reads(more)) == (["open"], ["priors", "history"])
