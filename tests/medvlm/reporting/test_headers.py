@@ -14,9 +14,13 @@ from pydicom.datadict import dictionary_VR
 
 from medvlm.predictor import Predictor
 from medvlm.reporting import write_reports
+from medvlm.reporting.find import find_studies
 from medvlm.reporting.headers import read_header, uncited
-from medvlm.reporting.material import edges_of
-from medvlm.reporting.report import Instance, Used
+from medvlm.reporting.material import edges_of, gather
+from medvlm.reporting.pick import pick
+from medvlm.reporting.report import Instance, Origin, StudyReport, Used
+from medvlm.reporting.writers import Material, packages
+from medvlm.reporting.writers.page import write_html
 from medvlm.study import Image, ImageError
 
 USED = Used("CT", "current", "CT", "1.2", "1.2.3", (Instance("1.2.840", "1.2.3.4"),))
@@ -108,3 +112,34 @@ def test_a_form_that_cannot_be_made_fails_its_study_alone(
 )
 def test_edges_are_named_as_viewers_name_them(axes: str, orientation: str | None, edges: str) -> None:
     assert edges_of(Image(np.zeros((2,) * len(axes)), axes, orientation=orientation)) == edges
+
+
+def test_edges_of_a_radiograph_are_those_of_its_header(tmp_path: Path, write_dicom: Any, predictor: Predictor) -> None:
+    recipes = predictor.processor.image_processor.intensity_recipes
+    (study,), _ = find_studies([write_dicom(tmp_path / "a.dcm", PatientOrientation=["L", "F"])])
+    chosen = pick(study, recipes).chosen
+    assert chosen is not None
+    assert gather(chosen, 0, recipes, ["html"], dicom=True).edges == "RHLF"
+    assert gather(chosen, 0, recipes, ["sr"], dicom=True).edges == ""
+
+
+@pytest.mark.usefixtures("pango")
+def test_every_page_of_a_long_report_says_what_it_is() -> None:
+    report = StudyReport(
+        study="0" * 16,
+        run="1" * 16,
+        stamp="s",
+        created="2026-01-02T03:04:05+00:00",
+        sections={"findings": "There is a small effusion. " * 600},
+        sentences=(),
+        findings=(),
+        images=(USED,),
+        origin=Origin("m", "w", "p", {}, "0"),
+        disclaimer="Research software: not for clinical use.",
+    )
+    page = write_html(report, Material()).decode()
+    pages = packages.weasyprint().HTML(string=page).render().pages
+    assert len(pages) >= 3
+    boxes = [list(one._page_box.descendants()) for one in pages]
+    words = ["".join(getattr(box, "text", "") for box in inside) for inside in boxes]
+    assert all("not for clinical use" in said for said in words)
