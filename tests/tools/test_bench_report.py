@@ -12,8 +12,11 @@ import pytest
 
 from tools.bench import report as bench
 from tools.bench import report_kill as kill
+from tools.bench import report_loop as loop
+from tools.bench import report_memory as memory
 from tools.bench import report_speed as speed
 from tools.bench.report_studies import BREAKS, make_studies
+from tools.bench.report_verdict import verdict
 
 TINY = ["--part", "speed", "--size", "tiny", "--rounds", "1", "--studies", "2", "--tokens", "3"]
 
@@ -29,12 +32,12 @@ def test_both_sides_run_and_answer_alike(tmp_path: Path, capsys: pytest.CaptureF
 
 
 def test_texts_that_are_apart_fail(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(speed.Loop, "answers", lambda self, asked, pairs, image: ["other"] * len(asked))
+    monkeypatch.setattr(loop.Loop, "answers", lambda self, asked, pairs, image: ["other"] * len(asked))
     assert bench.main([*TINY, "--memory", "0"]) == 1
 
 
 def test_memory_is_that_of_this_process_after_each_mark(tmp_path: Path) -> None:
-    found = speed.memory([2, 9], tmp_path)
+    found = memory.memory([2, 9], tmp_path)
     assert list(found) == ["2", "9"]
     assert all(50 < value < 20_000 for value in found.values())
 
@@ -85,11 +88,10 @@ def _say_nothing(folder: Path) -> None:
 
 @pytest.mark.parametrize("harm", [_lose, _change, _repeat, _say_nothing])
 def test_what_is_lost_changed_repeated_or_unsaid_fails(harm: Callable[[Path], None], tmp_path: Path) -> None:
-    settings = kill.Settings(studies=3, broken=1)
     whole, killed = write_run(tmp_path / "whole"), write_run(tmp_path / "killed")
-    assert kill.verdict(whole, killed, settings)["passed"]
+    assert verdict(whole, killed, 3, 1)["passed"]
     harm(killed)
-    assert not kill.verdict(whole, killed, settings)["passed"]
+    assert not verdict(whole, killed, 3, 1)["passed"]
 
 
 def test_a_report_that_is_written_again_is_noted(tmp_path: Path) -> None:

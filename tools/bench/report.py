@@ -31,7 +31,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
 import torch
 
-from tools.bench import report_kill, report_speed
+from tools.bench import report_kill, report_memory, report_speed, report_verdict
 from tools.bench.evaluate_task import MODELS, SIZES
 from tools.bench.machine import describe, versions, write_json
 
@@ -53,12 +53,14 @@ def main(arguments: list[str] | None = None) -> int:
 
 
 def _speed(options: argparse.Namespace, folder: Path) -> dict[str, Any]:
-    marks = [count for count in report_speed.MARKS if count <= options.memory]
-    memory = report_speed.memory(marks, folder / "memory") if marks else {}
+    marks = [count for count in report_memory.MARKS if count <= options.memory]
+    memory = report_memory.memory(marks, folder / "memory") if marks else {}
     size = SIZES[options.size]
     result = report_speed.measure(options.model, size, options.studies or 8, options.tokens, options.rounds, folder)
     result |= {"memory": memory, "passed": result["differ"] == result["ties"]}
     report_speed.show(result)
+    if memory:
+        report_memory.show(memory)
     return result
 
 
@@ -73,7 +75,7 @@ def _kill(options: argparse.Namespace, folder: Path) -> dict[str, Any]:
         seed=options.seed,
     )
     result = report_kill.kill_and_check(settings, folder)
-    report_kill.show(result)
+    report_verdict.show(result)
     return result
 
 

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import csv
 import os
 import signal
 import subprocess
 import sys
 import time
 import uuid
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from random import Random
@@ -18,6 +17,7 @@ from typing import Any, Literal
 from medvlm.intensity import IntensityRecipe
 from medvlm.models import tiny_vlm, train_tokenizer
 from tools.bench.report_studies import make_studies
+from tools.bench.report_verdict import reports_in, verdict
 
 ROOT = Path(__file__).resolve().parents[2]
 EPOCH = "1767225600"
@@ -72,7 +72,7 @@ class Kills:
 
     def note(self, out: Path) -> None:
         """Compare what is there with what was there."""
-        for path in _reports(out):
+        for path in reports_in(out):
             written = path.stat().st_mtime_ns
             if self.seen.setdefault(path.name, written) != written:
                 self.again.add(path.name)
@@ -106,7 +106,7 @@ def kill_and_check(settings: Settings, folder: Path) -> dict[str, Any]:
         "written_again": len(kills.again),
         "undisturbed_s": whole,
         "killed_s": time.monotonic() - start - whole,
-    } | verdict(folder / "whole", folder / "killed", settings)
+    } | verdict(folder / "whole", folder / "killed", settings.studies, settings.broken)
 
 
 def plan(settings: Settings) -> Kills:
@@ -121,41 +121,6 @@ def plan(settings: Settings) -> Kills:
     last = max(1, int(0.9 * (settings.studies - settings.broken)) - settings.batch)
     moments = sorted(draw.randint(1, last) for _ in victims)
     return Kills([(moment, draw.uniform(0, 0.2), victim) for moment, victim in zip(moments, victims, strict=True)])
-
-
-def verdict(whole: Path, killed: Path, settings: Settings) -> dict[str, Any]:
-    """What is in the folder of the killed run, beside that of the undisturbed one.
-
-    Args:
-        whole: Reports that nobody disturbed.
-        killed: Reports of drivers and workers that were killed.
-        settings: How many there should be.
-    """
-    rows = list(csv.DictReader((killed / "studies.csv").open(newline="", encoding="utf-8")))
-    reasons = [row for row in rows if row["status"] != "done" and row["reason"]]
-    names = [row["study"] for row in rows]
-    wanted, found = contents(whole), contents(killed)
-    told = {path.stem for path in _reports(killed)}
-    result = {
-        "reports": len(told),
-        "reasons": len(reasons),
-        "lost": settings.studies - len(told | {row["study"] for row in reasons}),
-        "twice": len(names) - len(set(names)) + len(told & {row["study"] for row in reasons}),
-        "files": len(found),
-        "files_apart": sorted(name for name in wanted | found if wanted.get(name) != found.get(name)),
-    }
-    good = settings.studies - settings.broken
-    expected = {"reports": good, "reasons": settings.broken, "lost": 0, "twice": 0, "files_apart": []}
-    return result | {"passed": expected.items() <= {name: result[name] for name in expected}.items()}
-
-
-def contents(folder: Path) -> dict[str, bytes]:
-    """Every file that a run leaves by its name; hidden ones are its own notes."""
-    return {path.name: path.read_bytes() for path in folder.iterdir() if not path.name.startswith(".")}
-
-
-def _reports(folder: Path) -> list[Path]:
-    return list(folder.glob("[0-9a-f]*.json"))
 
 
 def _save_model(folder: Path) -> None:
@@ -195,7 +160,7 @@ def _disturbed(settings: Settings, folder: Path, kills: Kills) -> None:
     out = folder / "killed"
     process, mark = _start(settings, folder, "killed", "--workers", "2", "--engine", settings.engine)
     for _ in _while_running(process):
-        if kills.planned and len(_reports(out)) >= kills.planned[0][0]:
+        if kills.planned and len(reports_in(out)) >= kills.planned[0][0]:
             victim = kills.planned[0][2]
             found = [process.pid] if victim == "driver" else workers(mark, WORKER[settings.engine])
             if found:
@@ -217,7 +182,7 @@ def _kill(found: Sequence[int], kills: Kills, out: Path) -> None:
     _, seconds, victim = kills.planned.pop(0)
     time.sleep(seconds)
     kills.note(out)
-    kills.done.append((len(_reports(out)), seconds, victim))
+    kills.done.append((len(reports_in(out)), seconds, victim))
     os.kill(found[0], signal.SIGKILL)
 
 
@@ -254,19 +219,3 @@ def _read(path: Path) -> bytes:
         return path.read_bytes()
     except OSError:  # it has ended, or is another's
         return b""
-
-
-def show(result: Mapping[str, Any]) -> None:
-    """Print what was killed when, and the verdict."""
-    kinds = ", ".join(f"{count} {name}" for name, count in result["kinds"].items())
-    print(f"{result['studies']} phantom studies ({kinds}; {result['broken']} broken), engine {result['engine']}")
-    for there, seconds, victim in result["kills"]:
-        print(f"  {victim} killed with {there} reports on disk, {seconds:.2f} s after its moment came")
-    print(
-        f"{result['reports']} reports, {result['reasons']} named reasons, {result['lost']} lost, {result['twice']} "
-        f"twice, {result['written_again']} of those on disk at a kill written again"
-    )
-    apart = result["files_apart"]
-    print(f"{result['files']} files, {len(apart)} not byte-equal to an undisturbed run {' '.join(apart[:5])}")
-    print(f"undisturbed {result['undisturbed_s']:.0f} s in one process, killed {result['killed_s']:.0f} s")
-    print("passed" if result["passed"] else "FAILED")
