@@ -25,8 +25,8 @@ h2 { font-size: 16px; margin: 26px 0 8px; }
 .abstained { border: 2px solid var(--warn-line); background: var(--warn); color: var(--warn-ink); padding: 12px 16px;
   margin-top: 20px; }
 table { border-collapse: collapse; width: 100%; background: var(--card); }
-th, td { text-align: left; padding: 6px 10px; border: 1px solid var(--line); vertical-align: top;
-  overflow-wrap: anywhere; }
+th, td { text-align: left; padding: 6px 10px; border: 1px solid var(--line); vertical-align: top; }
+.provenance td { overflow-wrap: anywhere; }
 th { font-size: 13px; color: var(--soft); font-weight: 600; }
 .present { color: var(--present); font-weight: 700; } .absent { color: var(--absent); }
 @media screen { .scroll { overflow-x: auto; } }
