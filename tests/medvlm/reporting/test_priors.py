@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from medvlm.predictor import Predictor
+from medvlm.reporting import write_reports
 from medvlm.reporting.find import find_studies
 
 CHEST = {"PatientID": "P1", "BodyPartExamined": "CHEST"}
@@ -74,3 +77,11 @@ def test_a_new_prior_changes_the_stamp_and_nothing_of_the_patient_is_kept(write_
     assert "P1" not in repr(studies)
     assert "2024" not in repr(studies).replace(str(current), "")
     assert find_studies([current])[0] == studies
+
+
+def test_a_run_shows_the_model_what_was_found(write_dicom: Any, current: Path, predictor: Predictor) -> None:
+    write_dicom(current / "old.dcm", "1.2.1", StudyDate="20240301", **CHEST)
+    write_reports(current, current / "out", model=predictor, max_new_tokens=2)
+    records = [json.loads(path.read_text())["images"] for path in (current / "out").glob("[0-9a-f]*.json")]
+    shown = {images[0]["study_uid"]: [image["study_uid"] for image in images[1:]] for images in records}
+    assert shown == {"1.2.9": ["1.2.1"], "1.2.1": []}
