@@ -36,6 +36,9 @@ def main(argv: Sequence[str] | None = None) -> int:
         engine=arguments.engine,
         part=arguments.shard,
         max_new_tokens=arguments.max_new_tokens,
+        min_confidence=arguments.min_confidence,
+        priors=not arguments.no_priors,
+        budget=arguments.budget,
     )
     print(
         f"{summary.done} reported, {summary.kept} there already, {summary.skipped} skipped, {summary.failed} failed: "
@@ -50,7 +53,7 @@ def _parser() -> argparse.ArgumentParser:
         description="Write a radiology report for every study in a folder: one JSON each, and studies.csv of what was "
         "done, skipped and failed, with reasons. Run again, it does only what is missing. Not for clinical use.",
     )
-    parser.add_argument("studies", help="folder with DICOM, NIfTI, PNG or JPEG files, in any order")
+    parser.add_argument("studies", help="folder of DICOM, NIfTI and pictures, a DICOMDIR, or a list (CSV, JSONL)")
     parser.add_argument("--out", required=True, help="folder of the reports")
     parser.add_argument("--model", help="folder or Hub name; else $MEDVLM_MODEL, else the newest under checkpoints/")
     parser.add_argument("--limit", type=_positive, help="most studies reported now")
@@ -66,6 +69,9 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument(
         "--max-new-tokens", type=_positive, help="where an answer is cut; what its kind needs if not given"
     )
+    parser.add_argument("--min-confidence", type=float, default=0.0, help="withhold reports that are less sure, 0 to 1")
+    parser.add_argument("--no-priors", action="store_true", help="look for no earlier studies of the same patient")
+    parser.add_argument("--budget", type=_positive, default=16384, help="most tokens of contexts answered together")
     where = parser.add_mutually_exclusive_group()
     where.add_argument(
         "--devices", nargs="+", metavar="DEVICE", help="one worker process each: cuda:0 cuda:1, or cpu cpu"

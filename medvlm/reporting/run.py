@@ -71,8 +71,11 @@ def write_reports(
     engine: Engine | None = None,
     part: tuple[int, int] = (1, 1),
     max_new_tokens: int | None = None,
+    min_confidence: float = 0.0,
+    priors: bool = True,
+    budget: int = 16384,
 ) -> Summary:
-    """Report every study in a folder: one JSON each, ``studies.csv`` of what was done, skipped and failed, a page of it.
+    """Report every study in a folder: one JSON each, ``studies.csv`` of what was done, skipped and failed, and a page.
 
     Run again, it does only what is missing: reports of the same study by the same model stay. Interrupted at any time,
     even killed, it loses at most the studies in hand, and what it writes then is what it would have written, byte for
@@ -92,6 +95,9 @@ def write_reports(
         engine: ``here``, ``pool`` or ``ray``; by ``devices`` if None.
         part: ``(i, n)``: report the i-th of n parts of the studies, as jobs of an array do side by side.
         max_new_tokens: Where an answer is cut; what its kind needs if None.
+        min_confidence: Reports of which the model was less sure are withheld, and the reason said; 0 to 1.
+        priors: Whether the nearest earlier study of a patient among the studies is its prior.
+        budget: Most tokens of the contexts that are answered together.
 
     Raises:
         FileNotFoundError: If ``studies`` does not exist.
@@ -100,15 +106,18 @@ def write_reports(
         ImportError: If a form needs a package that is not installed.
     """
     check_forms(forms)
-    for name, value in (("batch", batch), ("limit", limit), ("max_new_tokens", max_new_tokens)):
+    for name, value in (("batch", batch), ("limit", limit), ("max_new_tokens", max_new_tokens), ("budget", budget)):
         if value is not None and value < 1:
             raise ValueError(f"{name}={value}: expected 1 or more.")
+    if not 0 <= min_confidence <= 1:
+        raise ValueError(f"min_confidence={min_confidence}: expected 0 to 1.")
     shard([], *part)
     roots = [Path(studies)] if isinstance(studies, str | Path) else [Path(one) for one in studies]
     folder = Path(out)
-    found, strays = find_studies(roots, leave_out=folder)
+    found, strays = find_studies(roots, leave_out=folder, priors=priors)
     folder.mkdir(parents=True, exist_ok=True)
-    job = Job(folder, repair, tuple(forms), common_folder(roots) if paths else None, max_new_tokens)
+    root = common_folder(roots) if paths else None
+    job = Job(folder, repair, tuple(forms), root, max_new_tokens, min_confidence, budget)
     driver = _Driver(job, "" if part == (1, 1) else f"-{part[0]}-of-{part[1]}", progress)
     driver.note_strays(strays if part[0] == 1 else ())
     driver.report(shard(found, *part), limit, batch, model, devices, engine or ("pool" if devices else "here"))

@@ -9,7 +9,9 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from medvlm.answer import Answer
+from medvlm.generation.prompts import Prompter
 from medvlm.predictor import Predictor
+from medvlm.reporting.budget import batches
 from medvlm.reporting.chunks import Chunk
 from medvlm.reporting.content import make_report, run_key
 from medvlm.reporting.find import Study, place_of
@@ -33,6 +35,8 @@ class Job:
         forms: What is written beside the JSON.
         root: Where studies lie, for the table; None leaves their places out.
         max_new_tokens: Where an answer is cut; what its kind needs if None.
+        min_confidence: Below it a report is withheld, and the reason said.
+        budget: Most tokens of the contexts that are answered together.
     """
 
     folder: Path
@@ -40,6 +44,8 @@ class Job:
     forms: tuple[str, ...] = ()
     root: Path | None = None
     max_new_tokens: int | None = None
+    min_confidence: float = 0.0
+    budget: int = 16384
 
     def row(self, study: Study) -> Row:
         """The line of the table of a study, without its outcome.
@@ -69,7 +75,8 @@ class Worker:
 
     def __init__(self, predictor: Predictor, job: Job) -> None:
         self.predictor, self.job = predictor, job
-        self.key = run_key(predictor, job.repair, job.max_new_tokens)
+        self.key = run_key(predictor, job.repair, job.max_new_tokens, job.min_confidence)
+        self._prompter = Prompter(predictor.processor, reasoning=predictor.identity.reasoning)
 
     def outcomes(self, chunks: Iterable[Chunk | None]) -> Iterator[Outcome]:
         """What comes of each chunk, in order; its reports are on the disk when it is given.
@@ -99,17 +106,18 @@ class Worker:
         found = [future.result() for future in futures]
         ready = [one for one in found if isinstance(one, Ready)]
         rows = [one for one in found if isinstance(one, Row)]
-        asks = [one.ask for one in ready]
-        answers = self.predictor.answer(asks, max_new_tokens=self.job.max_new_tokens) if asks else []
-        for one, said in zip(ready, answers, strict=True):
-            if one.study.id in chunk.wanted:
-                rows.append(self._save(one, said))
+        for group in batches(ready, self.job.budget, self._prompter):
+            answers = self.predictor.answer([one.ask for one in group], max_new_tokens=self.job.max_new_tokens)
+            for one, said in zip(group, answers, strict=True):
+                if one.study.id in chunk.wanted:
+                    rows.append(self._save(one, said))
         return Outcome(chunk, tuple(row for row in rows if row.study in chunk.wanted))
 
     def _save(self, ready: Ready, answers: Sequence[Answer]) -> Row:
         """Write the forms of a report; a file that cannot be read again, or made an object of, fails alone."""
         row = replace(self.job.row(ready.study), modality=ready.chosen.entries[0].modality)
-        report = make_report(ready, answers, self.key, started(self.job.folder, self.key))
+        created = started(self.job.folder, self.key)
+        report = make_report(ready, answers, self.key, created, min_confidence=self.job.min_confidence)
         recipes = self.predictor.processor.image_processor.intensity_recipes
         dicom = ready.study.kind == "dicom"
         try:

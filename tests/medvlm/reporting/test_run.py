@@ -211,9 +211,18 @@ def test_limit_and_paths(predictor: Predictor, studies: Path, tmp_path: Path) ->
     assert write_reports(studies, tmp_path / "out", model=predictor, limit=2) == Summary(2, 0, 0, kept=2)
 
 
-@pytest.mark.parametrize("options", [{"batch": 0}, {"limit": -1}])
+def test_what_the_model_is_not_sure_of_is_withheld(predictor: Predictor, studies: Path, tmp_path: Path) -> None:
+    summary = write_reports(studies, tmp_path / "out", model=predictor, min_confidence=1.0, budget=1)
+    assert summary.done == 5
+    for record in records(tmp_path / "out").values():
+        assert "confidence" in record["abstained"]
+        assert not record["findings"]
+    assert write_reports(studies, tmp_path / "out", model=predictor).done == 5
+
+
+@pytest.mark.parametrize("options", [{"batch": 0}, {"limit": -1}, {"budget": 0}, {"min_confidence": 1.5}])
 def test_senseless_numbers_are_refused(studies: Path, tmp_path: Path, options: Any) -> None:
-    with pytest.raises(ValueError, match="expected 1 or more"):
+    with pytest.raises(ValueError, match="expected (?:1 or more|0 to 1)"):
         write_reports(studies, tmp_path / "out", **options)
 
 
