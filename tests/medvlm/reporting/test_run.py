@@ -222,7 +222,7 @@ def test_what_the_model_is_not_sure_of_is_withheld(predictor: Predictor, studies
 
 @pytest.mark.parametrize("options", [{"batch": 0}, {"limit": -1}, {"budget": 0}, {"min_confidence": 1.5}])
 def test_senseless_numbers_are_refused(studies: Path, tmp_path: Path, options: Any) -> None:
-    with pytest.raises(ValueError, match="expected (?:1 or more|0 to 1)"):
+    with pytest.raises(ValueError, match=r"expected (?:1 or more|0 to 1)"):
         write_reports(studies, tmp_path / "out", **options)
 
 
