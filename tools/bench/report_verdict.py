@@ -15,7 +15,7 @@ def verdict(whole: Path, killed: Path, studies: int, broken: int) -> dict[str, A
         whole: Reports that nobody disturbed.
         killed: Reports of drivers and workers that were killed.
         studies: How many there are.
-        broken: How many of them are.
+        broken: How many of these are broken.
     """
     rows = list(csv.DictReader((killed / "studies.csv").open(newline="", encoding="utf-8")))
     reasons = [row for row in rows if row["status"] != "done" and row["reason"]]
