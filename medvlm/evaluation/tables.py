@@ -42,7 +42,7 @@ def _print_section(console: Console, section: Section) -> None:
     console.print(section.about, highlight=False, markup=False, style="dim")
     table = Table(box=None, pad_edge=False)
     for index, name in enumerate(section.columns):
-        table.add_column(name, justify="right" if index else "left")
+        table.add_column(name, justify="right" if index else "left", overflow="fold")
     for cells in section.texts():
         table.add_row(*map(Text, cells))
     console.print(table)
