@@ -19,6 +19,8 @@ from typing import Any
 
 from medvlm.study import SampleError
 
+LONGEST = 65_536
+"""Characters of a cell beyond which a file is no worklist."""
 COLUMNS = ("path", "study_uid", "prior", "history", "id")
 MOST_HISTORY = 2000
 """Characters of a clinical history."""
@@ -92,6 +94,9 @@ def _csv_lines(path: Path, text: str) -> Iterator[tuple[int, Mapping[str, Any] |
         for cells in reader:
             if not any(cell.strip() for cell in cells):
                 continue
+            # the limit of the csv module is one of the whole process, and others set it
+            if (longest := max(map(len, cells))) > LONGEST:
+                raise csv.Error(f"a cell of {longest} characters")
             surplus = any(cell.strip() for cell in cells[len(names) :])
             row = dict(zip(names, cells, strict=False))
             yield reader.line_num, "more cells than columns; put quotes around cells with commas" if surplus else row

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 import json
 from pathlib import Path
 from typing import Any
@@ -111,6 +112,15 @@ def test_a_study_is_reported_twice_only_under_two_ids(disk: Path) -> None:
 def test_unknown_columns_are_named(disk: Path) -> None:
     ((_,), (reason,)) = listed(disk, "path,ward\na/new.dcm,7\n")
     assert reason == "line 1: unknown columns were not read: ward"
+
+
+def test_a_limit_that_another_reader_has_set_changes_nothing(disk: Path) -> None:
+    before = csv.field_size_limit(10**7)
+    try:
+        with pytest.raises(SampleError, match="no CSV"):
+            listed(disk, "path\n" + "x" * 200_000)
+    finally:
+        csv.field_size_limit(before)
 
 
 @pytest.mark.parametrize(
