@@ -136,16 +136,4 @@ def merge(asked: Finding, said: Said | None) -> Finding:
     if said is None:
         return asked
     agrees = None if asked.presence == "unread" or said.presence == "uncertain" else asked.presence == said.presence
-    return Finding(
-        name=asked.name,
-        presence=asked.presence,
-        certainty=asked.certainty,
-        side=said.side,
-        size=said.size,
-        size_mm=said.size_mm,
-        box=asked.box,
-        sentence=said.sentence,
-        agrees=agrees,
-        question=asked.question,
-        answer=asked.answer,
-    )
+    return replace(asked, side=said.side, size=said.size, size_mm=said.size_mm, sentence=said.sentence, agrees=agrees)

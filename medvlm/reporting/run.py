@@ -106,11 +106,7 @@ def write_reports(
         ImportError: If a form needs a package that is not installed.
     """
     check_forms(forms)
-    for name, value in (("batch", batch), ("limit", limit), ("max_new_tokens", max_new_tokens), ("budget", budget)):
-        if value is not None and value < 1:
-            raise ValueError(f"{name}={value}: expected 1 or more.")
-    if not 0 <= min_confidence <= 1:
-        raise ValueError(f"min_confidence={min_confidence}: expected 0 to 1.")
+    _check_numbers(min_confidence, batch=batch, limit=limit, max_new_tokens=max_new_tokens, budget=budget)
     shard([], *part)
     roots = [Path(studies)] if isinstance(studies, str | Path) else [Path(one) for one in studies]
     folder = Path(out)
@@ -123,6 +119,14 @@ def write_reports(
     driver.report(shard(found, *part), limit, batch, model, devices, engine or ("pool" if devices else "here"))
     write_summary(folder, driver.part)
     return driver.summary()
+
+
+def _check_numbers(min_confidence: float, **counts: int | None) -> None:
+    for name, value in counts.items():
+        if value is not None and value < 1:
+            raise ValueError(f"{name}={value}: expected 1 or more.")
+    if not 0 <= min_confidence <= 1:
+        raise ValueError(f"min_confidence={min_confidence}: expected 0 to 1.")
 
 
 class _Driver:

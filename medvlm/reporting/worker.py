@@ -6,6 +6,7 @@ from collections import deque
 from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, replace
+from functools import cached_property
 from pathlib import Path
 
 from medvlm.answer import Answer
@@ -99,6 +100,11 @@ class Worker:
                     for future in futures:
                         future.cancel()
 
+    @cached_property
+    def _created(self) -> str:
+        """When the run began; read once, for it is the same for every report."""
+        return started(self.job.folder, self.key)
+
     def _read(self, study: Study) -> Ready | Row:
         return read_study(study, self.predictor, self.job.row(study), repair=self.job.repair)
 
@@ -116,8 +122,7 @@ class Worker:
     def _save(self, ready: Ready, answers: Sequence[Answer]) -> Row:
         """Write the forms of a report; a file that cannot be read again, or made an object of, fails alone."""
         row = replace(self.job.row(ready.study), modality=ready.chosen.entries[0].modality)
-        created = started(self.job.folder, self.key)
-        report = make_report(ready, answers, self.key, created, min_confidence=self.job.min_confidence)
+        report = make_report(ready, answers, self.key, self._created, min_confidence=self.job.min_confidence)
         recipes = self.predictor.processor.image_processor.intensity_recipes
         dicom = ready.study.kind == "dicom"
         try:

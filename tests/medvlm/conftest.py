@@ -1,4 +1,4 @@
-"""A saved model of random weights."""
+"""A saved model of random weights, and a library of the system that some tests need."""
 
 from __future__ import annotations
 
@@ -19,3 +19,14 @@ def model_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     model.save_pretrained(folder)
     processor.save_pretrained(folder)
     return folder
+
+
+@pytest.fixture
+def pango() -> None:
+    """Skip where pages cannot be printed: Pango is a library of the system."""
+    from medvlm.reporting.writers import packages
+
+    try:
+        packages.weasyprint()
+    except ImportError as error:
+        pytest.skip(str(error))

@@ -20,25 +20,11 @@ _VARIANTS: dict[str, Callable[[str], Tokens]] = {
 }
 
 
-def bleu_orders(predictions: Sequence[str], references: Sequence[str]) -> list[Metric]:
-    """BLEU-1 to 3 of sacrebleu; BLEU-4 is `medvlm.evaluation.metrics.bleu`, and the first of `bleu_all`.
+def bleu_all(predictions: Sequence[str], references: Sequence[str]) -> list[Metric]:
+    """BLEU-4 and BLEU-1 to 3 of sacrebleu over the corpus, each text tokenised once; signatures in the names.
 
     Its tokenizer 13a takes a Chinese sentence for one word. Where references are Chinese or Japanese, BLEU-4 with its
     tokenizer ``zh`` (a word a character) follows.
-
-    Args:
-        predictions: One text a study; an empty one counts.
-        references: The text wanted for each.
-
-    Raises:
-        ImportError: If sacrebleu is not installed.
-        ValueError: If there is nothing to score, or the counts differ.
-    """
-    return bleu_all(predictions, references)[1:]
-
-
-def bleu_all(predictions: Sequence[str], references: Sequence[str]) -> list[Metric]:
-    """BLEU-4 and what `bleu_orders` gives, each text tokenised once.
 
     Args:
         predictions: One text a study; an empty one counts.
@@ -105,22 +91,8 @@ def coco_orders(given: Sequence[Tokens], wanted: Sequence[Tokens]) -> list[float
     return values
 
 
-def rouge(predictions: Sequence[str], references: Sequence[str]) -> list[Metric]:
-    """Mean ROUGE-1 and ROUGE-2 F1 of rouge-score, stemmed (Porter); ROUGE-L is `medvlm.evaluation.metrics.rouge_l`.
-
-    Args:
-        predictions: One text a study; an empty one scores 0.
-        references: The text wanted for each.
-
-    Raises:
-        ImportError: If rouge-score is not installed.
-        ValueError: As `rouge_l`, also where a reference holds no letter that rouge-score reads.
-    """
-    return rouge_all(predictions, references)[1:]
-
-
 def rouge_all(predictions: Sequence[str], references: Sequence[str]) -> list[Metric]:
-    """ROUGE-L and what `rouge` gives, each text tokenised once.
+    """Mean ROUGE-L, ROUGE-1 and ROUGE-2 F1 of rouge-score, stemmed (Porter), each text tokenised once.
 
     Args:
         predictions: One text a study; an empty one scores 0.

@@ -37,7 +37,7 @@ def calibration(records: Sequence[Record], protocol: Protocol, seed: int) -> Sec
         protocol: How they are scored.
         seed: Seed of the intervals.
     """
-    found = [part for part in map(_known, populations(records)) if len(part.records)]
+    found = _parts(records)
     if not found:
         return None
     notes = [_WRITTEN] if any(part.source == TOKEN for part in found) else []
@@ -61,7 +61,7 @@ def reliability(records: Sequence[Record], protocol: Protocol, seed: int) -> Sec
         protocol: How they are scored.
         seed: Seed of the intervals.
     """
-    found = [part for part in map(_known, populations(records)) if len(part.records)]
+    found = _parts(records)
     if not found:
         return None
     counts, right, sure = binned(found[0].confidence, found[0].right)
@@ -121,6 +121,11 @@ def brier(record: Record) -> float:
     if wanted not in values or not all(map(math.isfinite, values.values())):
         return math.nan
     return sum((p - (name == wanted)) ** 2 for name, p in values.items())
+
+
+def _parts(records: Sequence[Record]) -> list[Population]:
+    """Each sort of confidence with the answers that have it; none that no answer has."""
+    return [part for part in map(_known, populations(records)) if len(part.records)]
 
 
 def _known(part: Population) -> Population:

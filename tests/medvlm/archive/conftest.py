@@ -178,14 +178,3 @@ def archive(tmp_path_factory: pytest.TempPathFactory, port: int) -> Iterator[Arc
         yield running
     finally:
         running.stop()
-
-
-@pytest.fixture
-def pango() -> None:
-    """Skip where pages cannot be printed: Pango is a library of the system."""
-    from medvlm.reporting.writers import packages
-
-    try:
-        packages.weasyprint()
-    except ImportError as error:
-        pytest.skip(str(error))

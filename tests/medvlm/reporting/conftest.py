@@ -10,7 +10,6 @@ import numpy as np
 import pytest
 
 from medvlm.predictor import Predictor, load
-from medvlm.reporting.writers import packages
 
 CANARY = "Zebedee^Quux"
 Writer = Callable[..., Path]
@@ -80,12 +79,3 @@ def predictor(model_folder: Path) -> Predictor:
 def brief(monkeypatch: pytest.MonkeyPatch) -> None:
     """Let a model that never learned to stop say only a few words."""
     monkeypatch.setattr("medvlm.predictor.token_limit", lambda samples, *, reasoning: 3)
-
-
-@pytest.fixture
-def pango() -> None:
-    """Skip where pages cannot be printed: Pango is a library of the system."""
-    try:
-        packages.weasyprint()
-    except ImportError as error:
-        pytest.skip(str(error))

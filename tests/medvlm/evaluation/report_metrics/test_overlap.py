@@ -10,10 +10,10 @@ from medvlm.evaluation.metrics import Metric
 from medvlm.evaluation.packages import longest_common
 from medvlm.evaluation.report_metrics.cider import cider
 from medvlm.evaluation.report_metrics.overlap import (
+    bleu_all,
     bleu_coco,
-    bleu_orders,
     meteor,
-    rouge,
+    rouge_all,
     rouge_words,
 )
 
@@ -57,7 +57,7 @@ def test_cider_of_one_pair_is_zero() -> None:
 
 
 def test_bleu_orders_are_those_of_sacrebleu() -> None:
-    metrics = bleu_orders(GIVEN, WANTED)
+    metrics = bleu_all(GIVEN, WANTED)[1:]
     scores = BLEU().corpus_score(GIVEN, [WANTED]).precisions
     assert metrics[0].value == pytest.approx(scores[0] / 100 * BLEU().corpus_score(GIVEN, [WANTED]).bp)
     assert [metric.name.split("[")[0] for metric in metrics] == ["bleu1", "bleu2", "bleu3"]
@@ -65,7 +65,7 @@ def test_bleu_orders_are_those_of_sacrebleu() -> None:
 
 
 def test_chinese_has_a_bleu_of_characters() -> None:
-    metrics = bleu_orders(["心脏增大。双肺清晰。"], ["心脏增大。双肺清晰。"])
+    metrics = bleu_all(["心脏增大。双肺清晰。"], ["心脏增大。双肺清晰。"])[1:]
     assert metrics[-1].name.startswith("bleu4[sacrebleu|")
     assert "tok:zh" in metrics[-1].name
     assert metrics[-1].value == pytest.approx(1.0)
@@ -76,14 +76,14 @@ def test_rouge_is_that_of_rouge_score() -> None:
     both = zip(GIVEN, WANTED, strict=True)
     found = [rouge_score(a, b, rouge_keys=kinds, use_stemmer=True) for a, b in both]
     wanted = [sum(float(one[f"{kind}_fmeasure"]) for one in found) / 5 for kind in kinds]
-    assert values(rouge(GIVEN, WANTED)) == pytest.approx(wanted, abs=1e-6)
+    assert values(rouge_all(GIVEN, WANTED)[1:]) == pytest.approx(wanted, abs=1e-6)
 
 
 @pytest.mark.parametrize("text", ["双肺清晰", RUSSIAN])
 def test_scripts_that_rouge_score_cannot_see(text: str) -> None:
     assert values(rouge_words([text], [text])) == pytest.approx([1.0] * 3)
     with pytest.raises(ValueError, match="read rouge_words"):
-        rouge([text], [text])
+        rouge_all([text], [text])
 
 
 def test_rouge_words_by_hand() -> None:
@@ -122,7 +122,7 @@ def test_meteor_without_wordnet_is_not_available(monkeypatch: pytest.MonkeyPatch
         meteor(["a"], ["a"])
 
 
-@pytest.mark.parametrize("metric", [bleu_orders, bleu_coco, rouge, rouge_words, cider])
+@pytest.mark.parametrize("metric", [bleu_all, bleu_coco, rouge_all, rouge_words, cider])
 def test_texts_that_do_not_pair_are_refused(metric: object) -> None:
     assert callable(metric)
     with pytest.raises(ValueError, match="as many, at least one"):
