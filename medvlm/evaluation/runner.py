@@ -69,7 +69,7 @@ def evaluate(
     Raises:
         ValueError: If there are no samples, two have one id, images cannot be shuffled, or shots are too few.
     """
-    return _examine(engine, samples, pixels, protocol, records_path, loop, Settings(**settings), train)[0]
+    return _examine(engine, samples, pixels, protocol, records_path, loop, Settings(**settings), train).score()
 
 
 def _examine(
@@ -81,10 +81,11 @@ def _examine(
     loop: Loop,
     settings: Settings,
     train: Sequence[Sample],
-) -> tuple[Score, list[Record]]:
+) -> Examination:
+    """The questions put and answered; what is not scored costs no score."""
     with Examination(engine, samples, pixels, protocol, path, settings, train=train) as examination:
         loop(examination)
-        return examination.score(), examination.latest()
+    return examination
 
 
 def evaluate_with_baselines(
@@ -128,7 +129,8 @@ def evaluate_with_baselines(
     chosen = Settings(**settings)
     asked = [protocol.ask(sample) for sample in samples]
     usable, left_out = usable_baselines(baselines, asked, train, chosen.seed)
-    score, real = _examine(engine, samples, pixels, protocol, folder / "real.jsonl", loop, chosen, train)
+    examined = _examine(engine, samples, pixels, protocol, folder / "real.jsonl", loop, chosen, train)
+    score, real = examined.score(), examined.latest()
     others: dict[str, Sequence[Record]] = {}
     for other in usable:
         path = folder / f"{other}.jsonl"
@@ -138,7 +140,8 @@ def evaluate_with_baselines(
                 write_whole(path, b"".join(record.to_line() for record in others[other]))
             continue
         mode = next(mode for mode in IMAGES if mode == other)
-        _, others[other] = _examine(engine, samples, pixels, protocol, path, loop, replace(chosen, image=mode), train)
+        blind = _examine(engine, samples, pixels, protocol, path, loop, replace(chosen, image=mode), train)
+        others[other] = blind.latest()
     score = compare(replace(score, notes=(*score.notes, *left_out)), real, others, seed=chosen.seed)
     probed = run_probes(
         engine, samples, pixels, protocol, folder, probes, loop=loop, records=real, train=train, **settings
