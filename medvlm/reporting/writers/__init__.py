@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from types import ModuleType
 from typing import TYPE_CHECKING, Any
@@ -42,12 +42,14 @@ class Material:
         edges: What the left, top, right and bottom edge of the picture are in the patient (``RHLF``: a frontal view);
             empty if unknown.
         masks: Where a finding lies, ``(slices, H, W)`` booleans by its name.
+        made: Forms of this report that were made already, by name: what holds another form need not make it again.
     """
 
     headers: tuple[Dataset, ...] = ()
     picture: NDArray[np.uint8] | None = None
     masks: Mapping[str, NDArray[np.bool_]] = field(default_factory=dict)
     edges: str = ""
+    made: Mapping[str, bytes] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -140,11 +142,14 @@ def save_report(folder: Path, report: StudyReport, material: Material, forms: Se
     """
     check_forms(forms)
     cited = bool(material.headers) and not uncited(report.current)
+    made: dict[str, bytes] = {}
+    material = replace(material, made=made)
     for name in [*(form for form in WRITERS if form in forms and form != "json"), "json"]:
         if WRITERS[name].dicom and not cited:
             continue
         if (data := _made(name, report, material)) is not None:
             write_whole(folder / f"{report.study}{WRITERS[name].suffix}", data)
+            made[name] = data
 
 
 def _made(name: str, report: StudyReport, material: Material) -> bytes | None:

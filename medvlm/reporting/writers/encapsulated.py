@@ -52,7 +52,7 @@ def write_encapsulated(report: StudyReport, material: Material) -> bytes:
     data.ConceptNameCodeSequence = [_title()]
     data.VerificationFlag = "UNVERIFIED"
     data.MIMETypeOfEncapsulatedDocument = "application/pdf"
-    pdf = write_pdf(report, material)
+    pdf = material.made.get("pdf") or write_pdf(report, material)
     data.EncapsulatedDocument = pdf + b"\0" * (len(pdf) % 2)
     data.EncapsulatedDocumentLength = len(pdf)
     data.SourceInstanceSequence = references(material.headers)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import highdicom
@@ -13,7 +14,7 @@ import pytest
 from pydicom import Dataset
 
 from medvlm.reporting.report import StudyReport
-from medvlm.reporting.writers import WRITERS, Material
+from medvlm.reporting.writers import WRITERS, Material, save_report
 from medvlm.reporting.writers.overlay import draw_overlay
 from medvlm.study import ImageError
 
@@ -137,6 +138,17 @@ def test_an_abstention_is_no_complete_report(report: StudyReport, material: Mate
     data = opened(written("sr", none, material))
     assert data.CompletionFlag == "PARTIAL"
     assert any("a lateral view" in text for text in texts(data))
+
+
+@PRINTED
+def test_the_pdf_is_printed_once_for_both_forms(
+    report: StudyReport, material: Material, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    save_report(tmp_path / "a", report, material, ["encapsulated"])
+    monkeypatch.setattr("medvlm.reporting.writers.encapsulated.write_pdf", None)
+    save_report(tmp_path / "b", report, material, ["pdf", "encapsulated"])
+    name = f"{report.study}.pdf.dcm"
+    assert (tmp_path / "a" / name).read_bytes() == (tmp_path / "b" / name).read_bytes()
 
 
 @PRINTED
